@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ctxagent/ctxagent/internal/policy"
+	"github.com/ctxagent/ctxagent/internal/report"
+	"github.com/ctxagent/ctxagent/internal/stages"
+)
+
+// rehearsedNetwork stands for the guest's in a rehearsal (RFC 5737 addresses):
+// nobody at a desk knows what the guest's will be.
+var rehearsedNetwork = report.Network{Interface: "eth0", Index: 2, Operstate: "up", Address: "192.0.2.10/24", Gateway: "192.0.2.1"}
+
+// check is `ctxagent check`: both stages against a root, nothing applied.
+func check(ctx context.Context, args []string, stdout io.Writer) error {
+	fs := flag.NewFlagSet("check", flag.ContinueOnError)
+	rootDir := fs.String("root", "/", "")
+	policyPath := fs.String("policy", "", "")
+	asJSON := fs.Bool("json", false, "")
+	var media list
+	fs.Var(&media, "media", "")
+	if err := parse(fs, args, 0, 1); err != nil {
+		return err
+	}
+	if fs.NArg() == 1 {
+		media = append(media, fs.Arg(0))
+	}
+	if len(media) == 0 {
+		return fmt.Errorf("%w: check: which disc or directory?", errUsage)
+	}
+	root, path, err := openRoot(*rootDir)
+	if err != nil {
+		return &exitError{2, err}
+	}
+	defer root.Close()
+	p, err := policyFor(root, *policyPath)
+	if err != nil {
+		return &exitError{2, err}
+	}
+	receipts, err := rehearse(ctx, root, path, p, media)
+	if err != nil {
+		return err
+	}
+	return printReceipts(stdout, receipts, *asJSON, true)
+}
+
+// policyFor is the policy of a file, or the root's own.
+func policyFor(root *os.Root, file string) (*policy.Policy, error) {
+	if file == "" {
+		p, _, err := loadPolicy(root)
+		return p, err
+	}
+	b, err := readPolicy(os.Open(file))
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	return policy.Parse(file, b)
+}
+
+// rehearse reads the disc and runs both stages as a guest would.
+func rehearse(ctx context.Context, root *os.Root, path string, p *policy.Policy, media []string) (_ []*report.Receipt, err error) {
+	scratch, err := scratchDir()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	for _, d := range []string{"files", "work"} {
+		if err := os.Mkdir(filepath.Join(scratch, d), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	files, err := os.OpenRoot(filepath.Join(scratch, "files"))
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	began := time.Now()
+	first := newReceipt(stages.Prolog, p)
+	d, err := newFinder(p, media, 0).Find(ctx, files)
+	if err != nil {
+		endMedia(first, err)
+		first.Durations["total"] = time.Since(began).Milliseconds()
+		return []*report.Receipt{first}, nil
+	}
+	m := &stages.Machine{Root: root, RootPath: path, Work: filepath.Join(scratch, "work"), Policy: p, Rehearse: true}
+	c := stages.Context{Disc: discReport(d), Dir: filepath.Join(scratch, "files"), Script: d.Script}
+	var out []*report.Receipt
+	for _, stage := range []string{stages.Prolog, stages.Epilog} {
+		began := time.Now()
+		r := newReceipt(stage, p)
+		r.Rehearsal, r.Disc = true, &c.Disc
+		if stage == stages.Epilog {
+			r.Network = &rehearsedNetwork
+		}
+		ctx, cancel := context.WithTimeout(ctx, time.Duration(p.Limits.Deadline))
+		m.Run(ctx, c, r)
+		cancel()
+		r.Durations["total"] = time.Since(began).Milliseconds()
+		r.Clock.EndedMonotonic = stages.Monotonic()
+		out = append(out, r)
+		if r.ExitCode != 0 {
+			break // as in a guest: a failed prolog means no epilog
+		}
+	}
+	return out, nil
+}
+
+// scratchDir makes a directory for root alone, in memory where it can.
+func scratchDir() (string, error) {
+	if dir, err := os.MkdirTemp("/run", "ctxagent-check-"); err == nil {
+		return dir, nil
+	}
+	return os.MkdirTemp("", "ctxagent-check-")
+}
+
+// printReceipts shows receipts to a person or a program; the first bad one is
+// the exit status if asked for.
+func printReceipts(w io.Writer, receipts []*report.Receipt, asJSON, fail bool) error {
+	status := 0
+	all := map[string]json.RawMessage{}
+	for _, r := range receipts {
+		if r.ExitCode != 0 && status == 0 {
+			status = r.ExitCode
+		}
+		b, err := r.Marshal()
+		if err != nil {
+			return err
+		}
+		all[r.Stage] = b
+		if !asJSON {
+			if err := r.Page(w); err != nil {
+				return err
+			}
+		}
+	}
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(all); err != nil {
+			return err
+		}
+	}
+	if fail && status != 0 {
+		return &exitError{status: status}
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command ctxagent contextualises a virtual-machine image from the site's
+// context disc, as the HEPiX Virtualisation Working Group agreed in 2010, and
+// makes the agreement's limits true: the disc's prolog.sh and epilog.sh run
+// confined by the kernel, and what they changed is applied as a whole, or not
+// at all.
+//
+// The commands are in usage below, their exit codes in docs/operator-guide.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/ctxagent/ctxagent/internal/sandbox"
+)
+
+const usage = `ctxagent runs a site's context disc in this image, and nothing but that.
+
+  ctxagent run prolog|epilog [--root DIR] [--media PATH]… [--console FILE]
+        run one stage: units do this at boot
+  ctxagent check [--root DIR] [--policy FILE] [--json] DISC|DIR
+        rehearse both stages and say what they would change; applies nothing
+  ctxagent status [--root DIR] [--json]
+        what the stages of this boot did
+  ctxagent policy show [--root DIR]
+        the policy in force: what a site may change
+  ctxagent policy lint FILE
+        is this a valid policy?
+  ctxagent version
+
+Exit status: 0 done, nothing to do, or no disc; 1 the script failed or timed
+out; 2 usage or policy-file error; 3 refused by policy; 4 disc unusable,
+ambiguous or late; 5 no network in time; 6 this system cannot confine scripts.
+`
+
+// errUsage is a mistake on the command line; its text says which.
+var errUsage = errors.New("usage")
+
+// exitError carries an exit status that is not 1, or one whose reason has been
+// told already, in a receipt.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() {
+	if status, done := sandbox.Main(os.Args, os.Stderr); done {
+		os.Exit(status)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop() // os.Exit skips defers
+	os.Exit(exitCode(err, os.Stderr))
+}
+
+// run finds the command and runs it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%w: which command? `ctxagent help` lists them", errUsage)
+	}
+	switch args[0] {
+	case "run":
+		return runStage(ctx, args[1:], newLogger(stderr))
+	case "check":
+		return check(ctx, args[1:], stdout)
+	case "status":
+		return status(args[1:], stdout)
+	case "policy":
+		return policyCommand(args[1:], stdout)
+	case "version":
+		_, err := fmt.Fprintln(stdout, "ctxagent", version())
+		return err
+	case "help", "-h", "-help", "--help":
+		_, err := io.WriteString(stdout, usage)
+		return err
+	}
+	return fmt.Errorf("%w: there is no command %q: `ctxagent help` lists them", errUsage, args[0])
+}
+
+// exitCode tells the user once what went wrong, unless a receipt did.
+func exitCode(err error, stderr io.Writer) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintf(stderr, "ctxagent: %v\n", exit.err)
+		}
+		return exit.status
+	}
+	fmt.Fprintf(stderr, "ctxagent: %v\n", err)
+	if errors.Is(err, errUsage) {
+		return 2
+	}
+	return 1
+}
+
+// newLogger writes for the journal, which keeps time and unit itself.
+func newLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && len(groups) == 0 {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+// parse reads a command's flags and checks how many words are left.
+func parse(fs *flag.FlagSet, args []string, least, most int) error {
+	fs.SetOutput(io.Discard)
+	var words []string
+	for { // flags may stand behind the words
+		if err := fs.Parse(args); err != nil {
+			return fmt.Errorf("%w: %s: %w: `ctxagent help` lists the flags", errUsage, fs.Name(), err)
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		words, args = append(words, fs.Arg(0)), fs.Args()[1:]
+	}
+	if len(words) < least || len(words) > most {
+		return fmt.Errorf("%w: %s: %d words: `ctxagent help` shows how it is called", errUsage, fs.Name(), len(words))
+	}
+	return fs.Parse(append([]string{"--"}, words...))
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ctxagent/ctxagent/internal/cdrom"
+	"github.com/ctxagent/ctxagent/internal/netwait"
+	"github.com/ctxagent/ctxagent/internal/policy"
+	"github.com/ctxagent/ctxagent/internal/report"
+	"github.com/ctxagent/ctxagent/internal/stages"
+	"github.com/ctxagent/ctxagent/internal/units"
+)
+
+// unitDeadline bounds the asking for units; no job is waited for.
+const unitDeadline = 20 * time.Second
+
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// list is a flag that may be given more than once.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(v string) error { *l = append(*l, v); return nil }
+
+// agent is one `ctxagent run` under way.
+type agent struct {
+	root    *os.Root
+	path    string // of root
+	policy  *policy.Policy
+	media   []string
+	log     *slog.Logger
+	console string
+}
+
+// runStage is `ctxagent run prolog|epilog`.
+func runStage(ctx context.Context, args []string, log *slog.Logger) (err error) {
+	fs := flag.NewFlagSet("run", flag.ContinueOnError)
+	rootDir := fs.String("root", "/", "")
+	a := &agent{log: log}
+	fs.Var((*list)(&a.media), "media", "")
+	fs.StringVar(&a.console, "console", "", "")
+	if err := parse(fs, args, 1, 1); err != nil {
+		return err
+	}
+	stage := fs.Arg(0)
+	if stage != stages.Prolog && stage != stages.Epilog {
+		return fmt.Errorf("%w: run: there is no stage %q: it is prolog or epilog", errUsage, stage)
+	}
+	if a.root, a.path, err = openRoot(*rootDir); err != nil {
+		return &exitError{2, err}
+	}
+	defer func() { err = errors.Join(err, a.root.Close()) }()
+	for dir, mode := range map[string]os.FileMode{runDir: 0o755, keepDir: 0o700} {
+		if err := a.root.MkdirAll(dir, mode); err != nil {
+			return err
+		}
+	}
+	lock, err := lockStage(a.root)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	return a.run(ctx, stage)
+}
+
+// run runs the stage and leaves its receipt, whatever happens.
+func (a *agent) run(ctx context.Context, stage string) error {
+	began := time.Now()
+	a.log.Info("stage begins", "stage", stage)
+	p, _, err := loadPolicy(a.root)
+	r := newReceipt(stage, p)
+	switch {
+	case err != nil:
+		r.End(report.Failed, err)
+		r.ExitCode = 2
+	case stage == stages.Prolog:
+		a.policy = p
+		a.prolog(ctx, r)
+	default:
+		a.policy = p
+		a.epilog(ctx, r)
+	}
+	r.Durations["total"] = time.Since(began).Milliseconds()
+	r.Clock.EndedMonotonic = stages.Monotonic()
+	a.tell(r)
+	if err := errors.Join(r.Write(a.root, runDir), r.Write(a.root, keepDir)); err != nil {
+		return fmt.Errorf("write receipt: %w", err)
+	}
+	if r.ExitCode != 0 {
+		return &exitError{status: r.ExitCode}
+	}
+	return nil
+}
+
+// prolog finds the disc, reads it, and runs the first stage.
+func (a *agent) prolog(ctx context.Context, r *report.Receipt) {
+	// What an earlier prolog of this boot left must not lead an epilog.
+	if err := freshDirs(a.root, discDir, filesDir, workDir); err != nil {
+		r.End(report.Failed, err)
+		return
+	}
+	d, ok := a.find(ctx, r, time.Duration(a.policy.Media.Wait))
+	if ok {
+		a.stage(ctx, d, r)
+	}
+}
+
+// find looks for the disc and puts its content into filesDir. If there is no
+// usable one the receipt says how it ended, and ok is false.
+func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration) (_ *cdrom.Disc, ok bool) {
+	began := time.Now()
+	defer func() { r.Durations["media"] = time.Since(began).Milliseconds() }()
+	files, err := a.root.OpenRoot(filesDir)
+	if err != nil {
+		r.End(report.Failed, err)
+		return nil, false
+	}
+	defer files.Close()
+	d, err := newFinder(a.policy, a.media, wait).Find(ctx, files)
+	if err != nil {
+		endMedia(r, err)
+		return nil, false
+	}
+	if err := keepDisc(a.root, d); err != nil {
+		r.End(report.Failed, err)
+		return nil, false
+	}
+	a.log.Info("context disc found", "stage", r.Stage, "device", d.Device, "digest", d.Digest)
+	return d, true
+}
+
+func newFinder(p *policy.Policy, named []string, wait time.Duration) cdrom.Finder {
+	return cdrom.Finder{
+		Named: named, Label: p.Media.Label, WritableDisks: p.Media.WritableDisks, MaxBytes: int64(p.Media.MaxBytes), MaxFiles: p.Media.MaxFiles,
+		Wait: wait, Sys: "/sys", Dev: "/dev", Run: "/run", Events: cdrom.Events("/run"),
+	}
+}
+
+// endMedia ends a stage that has no usable disc.
+func endMedia(r *report.Receipt, err error) {
+	var (
+		ambiguous *cdrom.AmbiguousError
+		unusable  *cdrom.UnusableError
+	)
+	switch {
+	case errors.Is(err, cdrom.ErrNoMedia):
+		r.End(report.NoMedia, err)
+	case errors.As(err, &ambiguous):
+		r.End(report.Ambiguous, err)
+	case errors.As(err, &unusable):
+		r.End(report.Unusable, err)
+	default:
+		r.End(report.Failed, err)
+	}
+}
+
+// epilog waits for the network and runs the second stage on the disc that the
+// prolog read.
+func (a *agent) epilog(ctx context.Context, r *report.Receipt) {
+	before, err := report.Read(a.root, runDir, stages.Prolog)
+	switch {
+	case len(a.media) > 0: // somebody at a desk names the disc anew
+		if err := freshDirs(a.root, discDir, filesDir); err != nil {
+			r.End(report.Failed, err)
+			return
+		}
+		d, ok := a.find(ctx, r, 0)
+		if ok && before != nil && before.ExitCode != 0 && before.Disc != nil && before.Disc.Digest == d.Digest {
+			notAfter(r, before)
+		} else if ok {
+			a.connected(ctx, d, r)
+		}
+	case errors.Is(err, os.ErrNotExist):
+		r.End(report.Failed, fmt.Errorf("no receipt of the prolog in /%s: `ctxagent run prolog` comes first", runDir))
+	case err != nil:
+		r.End(report.Failed, err)
+	case before.ExitCode != 0:
+		notAfter(r, before)
+	case before.Outcome == report.NoMedia:
+		a.late(ctx, r)
+	default:
+		d, err := keptDisc(a.root)
+		if err == nil && d == nil {
+			err = fmt.Errorf("the prolog's copy of the disc is gone from /%s", discDir)
+		}
+		if err != nil {
+			r.End(report.Failed, err)
+			return
+		}
+		a.connected(ctx, d, r)
+	}
+}
+
+// notAfter ends an epilog whose prolog did not succeed.
+func notAfter(r, before *report.Receipt) {
+	r.Disc = before.Disc
+	r.End(report.Failed, fmt.Errorf("not run: the prolog was %s (`ctxagent status` tells why)", before.Outcome))
+}
+
+// late looks once more where the prolog found no disc: one that is there now
+// is reported and not used.
+func (a *agent) late(ctx context.Context, r *report.Receipt) {
+	if err := freshDirs(a.root, discDir, filesDir); err != nil {
+		r.End(report.Failed, err)
+		return
+	}
+	d, found := a.find(ctx, r, 0)
+	if err := freshDirs(a.root, discDir, filesDir); err != nil {
+		r.End(report.Failed, err)
+		return
+	}
+	if found {
+		disc := discReport(d)
+		r.Disc = &disc
+		r.End(report.Late, fmt.Errorf("disc %s came after the prolog: attach it before the machine starts", d.Device))
+	}
+}
+
+// connected waits for the network, if the disc has anything to do with it.
+func (a *agent) connected(ctx context.Context, d *cdrom.Disc, r *report.Receipt) {
+	if d.Script(stages.Epilog+".sh") != "" {
+		wait, cancel := context.WithTimeoutCause(ctx, time.Duration(a.policy.Network.Timeout),
+			fmt.Errorf("%v passed, the policy's network.timeout", time.Duration(a.policy.Network.Timeout)))
+		defer cancel()
+		f, err := netwait.Kernel().Wait(wait, a.policy.Network.Route)
+		r.Durations["network"] = f.Waited.Milliseconds()
+		if err != nil {
+			disc := discReport(d)
+			r.Disc = &disc
+			r.End(report.NoNetwork, err)
+			return
+		}
+		a.log.Info("network configured", "stage", r.Stage, "iface", f.Interface, "dur", f.Waited)
+		r.Network = networkReport(f)
+	}
+	a.stage(ctx, d, r)
+}
+
+func networkReport(f netwait.Facts) *report.Network {
+	n := &report.Network{
+		Interface: f.Interface, Index: f.Index, MAC: f.MAC, Operstate: f.Operstate, Address: f.Address.String(),
+		WaitedMS: f.Waited.Milliseconds(), Hints: f.Hints,
+	}
+	if f.Gateway.IsValid() {
+		n.Gateway = f.Gateway.String()
+	}
+	return n
+}
+
+// stage runs the stage's script.
+func (a *agent) stage(ctx context.Context, d *cdrom.Disc, r *report.Receipt) {
+	disc := discReport(d)
+	r.Disc = &disc
+	if err := freshDirs(a.root, workDir); err != nil {
+		r.End(report.Failed, err)
+		return
+	}
+	m := &stages.Machine{
+		Root: a.root, RootPath: a.path, Work: filepath.Join(a.path, workDir), Policy: a.policy, Activate: a.activate,
+		Line: func(stage, line string) { a.log.Info(fmt.Sprintf("%s.sh: %s", stage, line), "stage", stage) },
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.policy.Limits.Deadline))
+	defer cancel()
+	m.Run(ctx, stages.Context{Disc: disc, Dir: filepath.Join(a.path, filesDir), Script: d.Script}, r)
+}
+
+// activate acts on the units of this machine. With another root there is no
+// service manager to ask: its units start with the new configuration anyway.
+func (a *agent) activate(reqs []policy.UnitRequest) []report.Unit {
+	var out []report.Unit
+	if a.path != "/" {
+		for _, q := range reqs {
+			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: the root is not this machine's"})
+		}
+		return out
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), unitDeadline)
+	defer cancel()
+	var todo []units.Request
+	for _, q := range reqs {
+		todo = append(todo, units.Request(q))
+	}
+	for _, res := range units.Act(ctx, todo) {
+		u := report.Unit{Unit: res.Unit, Action: res.Verb, Result: res.Result}
+		if res.Err != nil {
+			u.Result = "error: " + res.Err.Error()
+			a.log.Warn("the unit is left as it is", "unit", res.Unit, "err", res.Err)
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// tell writes the receipt's line to the log, and to the console if asked.
+func (a *agent) tell(r *report.Receipt) {
+	line := r.Line()
+	if r.ExitCode != 0 {
+		a.log.Error(line, "stage", r.Stage)
+		for _, x := range r.Refusals {
+			a.log.Error(x.Line1(), "stage", r.Stage)
+		}
+	} else {
+		a.log.Info(line, "stage", r.Stage)
+	}
+	if a.console == "" {
+		return
+	}
+	f, err := os.OpenFile(a.console, os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		_, err = fmt.Fprintln(f, line)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		a.log.Warn("the console has no line of this stage", "err", err)
+	}
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package policy decides whether a site may make a change. Its input is the
+// endorser's policy (one YAML file in the image) and the list of what a script
+// changed and asked for; its output is an Approved, or a *RefusedError that
+// names every path and the rule that refused it. It is pure: it reads no file,
+// knows no root and starts nothing.
+package policy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ctxagent/ctxagent/internal/grammar"
+)
+
+// Policy is the endorser's word on what a site may do to the image
+// (design.md §4). Every value has a bound: an absent or zero limit is an error
+// and never means "without limit".
+type Policy struct {
+	Version int     `yaml:"version"`
+	Classes Classes `yaml:"classes"`
+	Limits  Limits  `yaml:"limits"`
+	Media   Media   `yaml:"media"`
+	Network Network `yaml:"network"`
+
+	digest string
+}
+
+// Classes are the three purposes of contextualisation, exactly (HEPiX VWG,
+// 2010-10-19: syslog, monitoring, batch system).
+type Classes struct {
+	Syslog     Class `yaml:"syslog"`
+	Monitoring Class `yaml:"monitoring"`
+	Batch      Class `yaml:"batch"`
+}
+
+// Class says which paths belong to one purpose and which units may be acted on.
+type Class struct {
+	Paths []PathRule `yaml:"paths"`
+	Units []string   `yaml:"units"` // with suffix, e.g. rsyslog.service
+}
+
+// PathRule allows one path, glob or directory tree ("dir/**").
+type PathRule struct {
+	Path     string   `yaml:"path"`
+	Grammar  string   `yaml:"grammar"`   // what the content may say
+	Content  string   `yaml:"content"`   // "opaque" in place of a grammar
+	MaxBytes Size     `yaml:"max_bytes"` // of one file
+	Owners   []string `yaml:"owners"`    // accounts beside root that may own it
+	Exec     bool     `yaml:"exec"`      // execute bits are allowed
+	Allow    []string `yaml:"allow"`     // directives added to the grammar
+}
+
+// Limits bound what one stage may use.
+type Limits struct {
+	Deadline Duration `yaml:"deadline"` // of one script
+	Bytes    Size     `yaml:"bytes"`    // of the staging tmpfs
+	Inodes   int      `yaml:"inodes"`   // of the staging tmpfs
+	Changes  int      `yaml:"changes"`  // in one stage
+}
+
+// Media says how the context disc is looked for.
+type Media struct {
+	Wait          Duration `yaml:"wait"`           // at most, while something is still probing
+	Label         string   `yaml:"label"`          // demanded when not empty
+	WritableDisks bool     `yaml:"writable_disks"` // look at those, too
+	MaxBytes      Size     `yaml:"max_bytes"`      // of all files together
+	MaxFiles      int      `yaml:"max_files"`      // entries of any type
+}
+
+// Network says what "configured" means.
+type Network struct {
+	Timeout Duration `yaml:"timeout"`
+	Route   bool     `yaml:"route"` // a default route is required
+}
+
+// Digest is the lower-case hex SHA-256 of the policy file as it was read.
+func (p *Policy) Digest() string { return p.digest }
+
+// Parse reads one policy file; name is only for messages. A key that is not
+// known, a value out of its bounds, or a path that is refused whatever the
+// policy says is an error with its line.
+func Parse(name string, data []byte) (*Policy, error) {
+	sum := sha256.Sum256(data)
+	p := &Policy{digest: hex.EncodeToString(sum[:])}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(p); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the file is empty")
+		}
+		return nil, fmt.Errorf("policy %s: %w", name, plainYAML(err))
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("policy %s: more than one YAML document", name)
+	}
+	if err := p.validate(); err != nil {
+		return nil, fmt.Errorf("policy %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// plainYAML rewords the library's errors, which speak of Go types.
+func plainYAML(err error) error {
+	var te *yaml.TypeError
+	if !errors.As(err, &te) {
+		return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	lines := make([]string, len(te.Errors))
+	for i, l := range te.Errors {
+		if at, rest, ok := strings.Cut(l, ": field "); ok {
+			if key, _, ok := strings.Cut(rest, " not found in type "); ok {
+				l = fmt.Sprintf("%s: unknown key %q: remove it, or compare with `ctxagent policy show`", at, key)
+			}
+		}
+		lines[i] = l
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
+
+func (p *Policy) validate() error {
+	if p.Version != 1 {
+		return fmt.Errorf("version is %d; this agent reads version 1", p.Version)
+	}
+	var errs []error
+	for _, c := range p.classes() {
+		for i := range c.Paths {
+			if err := c.Paths[i].validate(); err != nil {
+				errs = append(errs, fmt.Errorf("classes.%s.paths: %w", c.name, err))
+			}
+		}
+		for _, u := range c.Units {
+			if !validUnit(u) {
+				errs = append(errs, fmt.Errorf("classes.%s.units: %q is not a unit name with a suffix such as .service", c.name, u))
+			}
+		}
+	}
+	for _, b := range []struct {
+		key       string
+		v, lo, hi int64
+	}{
+		{"limits.deadline", int64(p.Limits.Deadline), int64(time.Second), int64(time.Hour)},
+		{"limits.bytes", int64(p.Limits.Bytes), 1 << 20, 1 << 33},
+		{"limits.inodes", int64(p.Limits.Inodes), 100, 1 << 22},
+		{"limits.changes", int64(p.Limits.Changes), 1, 1 << 20},
+		{"media.wait", int64(p.Media.Wait), 0, int64(10 * time.Minute)},
+		{"media.max_bytes", int64(p.Media.MaxBytes), 1 << 10, 1 << 33},
+		{"media.max_files", int64(p.Media.MaxFiles), 1, 1 << 17},
+		{"network.timeout", int64(p.Network.Timeout), int64(time.Second), int64(time.Hour)},
+	} {
+		if b.v < b.lo || b.v > b.hi {
+			errs = append(errs, fmt.Errorf("%s is missing or out of its bounds", b.key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+type namedClass struct {
+	name string
+	Class
+}
+
+func (p *Policy) classes() []namedClass {
+	return []namedClass{{"syslog", p.Classes.Syslog}, {"monitoring", p.Classes.Monitoring}, {"batch", p.Classes.Batch}}
+}
+
+func (r *PathRule) validate() error {
+	switch {
+	case !path.IsAbs(r.Path) || path.Clean(r.Path) != r.Path || r.Path == "/":
+		return fmt.Errorf("%q is not an absolute, clean path", r.Path)
+	case !validGlob(r.Path):
+		return fmt.Errorf("%q: ** stands only as the last element, and [ ] must be balanced", r.Path)
+	case (r.Grammar == "") == (r.Content == ""):
+		return fmt.Errorf("%q: say either grammar: NAME or content: opaque", r.Path)
+	case r.Content != "" && r.Content != "opaque":
+		return fmt.Errorf("%q: content is %q; only opaque is known", r.Path, r.Content)
+	case r.Grammar != "" && !slices.Contains(grammar.Formats(), r.Grammar):
+		return fmt.Errorf("%q: unknown grammar %q; known are %s", r.Path, r.Grammar, strings.Join(grammar.Formats(), ", "))
+	case r.Content == "opaque" && r.MaxBytes <= 0:
+		return fmt.Errorf("%q: an opaque file needs max_bytes", r.Path)
+	case len(r.Allow) > 0 && r.Grammar == "":
+		return fmt.Errorf("%q: allow adds directives to a grammar, and this path has none", r.Path)
+	}
+	if why := alwaysRefused(r.Path); why != "" {
+		return fmt.Errorf("%q is refused whatever the policy says: %s", r.Path, why)
+	}
+	return nil
+}
+
+// Duration is written as in "90s" or "2m".
+type Duration time.Duration
+
+// UnmarshalYAML reads a duration as time.ParseDuration does.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil || v < 0 {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is not a duration such as 90s or 2m", n.Line, n.Value)}}
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Size is a number of bytes, written plain or with KiB, MiB or GiB.
+type Size int64
+
+// UnmarshalYAML reads a size.
+func (s *Size) UnmarshalYAML(n *yaml.Node) error {
+	text, unit := n.Value, int64(1)
+	for suffix, u := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if rest, ok := strings.CutSuffix(text, suffix); ok {
+			text, unit = strings.TrimSpace(rest), u
+		}
+	}
+	v, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || v < 0 {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is not a size such as 512KiB or 64MiB", n.Line, n.Value)}}
+	}
+	*s = Size(v * unit)
+	return nil
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Page writes the receipt for a person: what happened, what was changed by
+// class, what was refused and why. Names are quoted where they could mislead.
+func (r *Receipt) Page(w io.Writer) error {
+	p := &page{w: w}
+	p.head(r)
+	p.script(r.Script)
+	p.changes(r)
+	p.refusals(r.Refusals)
+	p.units(r)
+	for _, warning := range r.Warnings {
+		p.f("  note      %s\n", oneLine(warning))
+	}
+	return p.err
+}
+
+type page struct {
+	w   io.Writer
+	err error
+}
+
+func (p *page) f(format string, a ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, a...)
+	}
+}
+
+// verdicts say in words what an outcome means.
+var verdicts = map[Outcome]string{
+	Applied:     "applied: every change was made",
+	Unchanged:   "unchanged: there was nothing to change",
+	NoMedia:     "no context disc: the image stays as it is",
+	Late:        "a context disc came too late: it was not used",
+	Ambiguous:   "more than one context disc: none was used",
+	Unusable:    "the disc cannot be used: nothing was run",
+	Refused:     "refused: nothing was changed",
+	Failed:      "failed: nothing was changed",
+	Timeout:     "timed out: nothing was changed",
+	NoNetwork:   "the network did not come up: the script was not run",
+	Unsupported: "this system cannot confine scripts: nothing was run",
+}
+
+func (p *page) head(r *Receipt) {
+	verdict := verdicts[r.Outcome]
+	if r.Rehearsal && r.Outcome == Applied {
+		verdict = "would be applied: a guest would make every change below"
+	}
+	p.f("%s: %s (exit status %d, %d ms)\n", r.Stage, verdict, r.ExitCode, r.Durations["total"])
+	if r.Error != "" {
+		p.f("  why       %s\n", oneLine(r.Error))
+	}
+	if d := r.Disc; d != nil {
+		p.f("  disc      %s, label %q, %s, digest %.16s…\n", oneLine(d.Device), d.Label, d.Flavour, d.Digest)
+	}
+	if n := r.Network; n != nil {
+		p.f("  network   %s has %s", n.Interface, n.Address)
+		if n.Gateway != "" {
+			p.f(", gateway %s", n.Gateway)
+		}
+		p.f(" (waited %d ms)\n", n.WaitedMS)
+	}
+}
+
+func (p *page) script(s *Script) {
+	if s == nil {
+		return
+	}
+	p.f("  script    %s, digest %.16s…", oneLine(s.Path), s.Digest)
+	switch {
+	case s.ExitStatus != nil:
+		p.f(", exit status %d", *s.ExitStatus)
+	case s.Signal != "":
+		p.f(", ended by %s", s.Signal)
+	}
+	p.f("\n")
+	lines := strings.Split(strings.TrimRight(s.OutputTail, "\n"), "\n")
+	const shown = 20
+	if len(lines) > shown {
+		p.f("  output    (the last %d of %d lines)\n", shown, len(lines))
+		lines = lines[len(lines)-shown:]
+	}
+	for _, l := range lines {
+		if l != "" {
+			p.f("  output    %s\n", oneLine(l))
+		}
+	}
+	if len(s.LeftOver) > 0 {
+		p.f("  ended     processes that it left behind: %s\n", strings.Join(s.LeftOver, ", "))
+	}
+}
+
+// changes are listed by class; those of a refused stage have none.
+func (p *page) changes(r *Receipt) {
+	classes := []string{"syslog", "monitoring", "batch", ""}
+	for _, class := range classes {
+		if !slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Class == class }) {
+			continue
+		}
+		title := class
+		if class == "" {
+			title = "changed by the script, not applied"
+		}
+		p.f("  %s\n", title)
+		for _, c := range r.Changes {
+			if c.Class == class {
+				p.f("    %-8s  %-9s %s  %d:%d  %s%s\n", c.Op, c.Type, c.Mode, c.UID, c.GID, oneLine(c.Path), detail(c))
+			}
+		}
+	}
+}
+
+func detail(c Change) string {
+	switch {
+	case c.Target != "":
+		return " -> " + oneLine(c.Target)
+	case c.SHA256After != "":
+		return fmt.Sprintf("  %d bytes, sha256 %.12s…", c.Size, c.SHA256After)
+	}
+	return ""
+}
+
+func (p *page) refusals(refusals []Refusal) {
+	if len(refusals) == 0 {
+		return
+	}
+	p.f("  refused\n")
+	for _, x := range refusals {
+		what := x.Path + x.Call
+		if x.Unit != "" {
+			what = "unit " + x.Unit
+		}
+		if x.Line > 0 {
+			what = fmt.Sprintf("%s line %d", what, x.Line)
+		}
+		p.f("    %s\n      %s [%s]\n", oneLine(what), oneLine(x.Reason), x.Rule)
+	}
+}
+
+func (p *page) units(r *Receipt) {
+	for _, u := range r.Units {
+		p.f("  unit      %s %s: %s\n", u.Action, u.Unit, oneLine(u.Result))
+	}
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// initArg is the one argument of a process that is sandbox-init.
+const initArg = "sandbox-init"
+
+// Descriptors that the agent leaves to sandbox-init.
+const (
+	configFD = 3
+	backFD   = 4
+)
+
+// Main does the work of this binary where it is not the agent: as sandbox-init,
+// or inside a sandbox under the name of systemctl and its like. It reports false
+// where it is the agent.
+func Main(args []string, stderr io.Writer) (status int, done bool) {
+	if len(args) == 0 {
+		return 0, false
+	}
+	name := path.Base(args[0])
+	if _, ok := shims[name]; ok {
+		return shim(name, args[1:], stderr), true
+	}
+	if len(args) == 2 && args[1] == initArg && os.Getpid() == 1 {
+		return initMain(), true
+	}
+	return 0, false
+}
+
+// initMain sets up the confinement, runs the command in it, and returns when
+// that has ended; the kernel then kills what it left behind.
+func initMain() int {
+	in := &inside{back: os.NewFile(backFD, "agent")}
+	if err := in.run(); err != nil {
+		in.send(message{Error: err.Error(), NotFound: errors.Is(err, ErrNotFound)})
+		return 1
+	}
+	return 0
+}
+
+// inside is sandbox-init's state from one step to the next.
+type inside struct {
+	conf   config
+	back   *os.File // the socket to the agent
+	mounts []mount  // the root's, as they were found
+	view   string   // where the command's root is put together
+	argv   []string
+	exe    string
+}
+
+// run is the order of confinement. Each step stands where it does for a reason;
+// the first error ends it, and nothing of the command has run by then.
+func (in *inside) run() error {
+	// Pid 1 gets no default actions, but the Go runtime installs its own: a
+	// SIGTERM from inside would end it. Ignoring them would break wait4(2).
+	signal.Notify(make(chan os.Signal, 1))
+	for _, s := range []struct {
+		name string
+		do   func() error
+	}{
+		{"read the configuration", in.readConfig}, // nothing before it: the agent has us in place
+		{"list mounts", in.listMounts},            // before the first one of ours
+		{"detach mount propagation", makePrivate}, // or the host would see all that follows
+		{"mount the workspace", in.mountWorkspace},
+		{"cover the root", in.coverMounts},
+		{"mount kernel file systems", in.mountKernel}, // over the root's own empty ones
+		{"mount private directories", in.mountPrivate},
+		{"show the context", in.showContext},
+		{"show the shims", in.showShims}, // in the private /run
+		{"enter the view", in.pivot},     // last of all mounts: the host's tree is gone after it
+		{"find the command", in.findCommand},
+		{"close the way out", in.closeDescriptors},
+		{"limit resources", in.limitResources},
+		{"hide from ptrace", notDumpable},
+		{"drop capabilities", dropCapabilities},
+		{"set no_new_privs", noNewPrivs}, // seccomp(2) asks for it without CAP_SYS_ADMIN
+		{"filter system calls", loadFilter},
+	} {
+		if err := s.do(); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return in.command()
+}
+
+func (in *inside) send(m message, fds ...int) {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return
+	}
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	// If the agent is gone there is nobody to tell: its death kills us.
+	_ = unix.Sendmsg(int(in.back.Fd()), b, oob, nil, unix.MSG_NOSIGNAL)
+}
+
+func (in *inside) readConfig() error {
+	unix.CloseOnExec(configFD)
+	unix.CloseOnExec(backFD)
+	f := os.NewFile(configFD, "configuration")
+	defer f.Close()
+	if err := json.NewDecoder(f).Decode(&in.conf); err != nil {
+		return err
+	}
+	s := &in.conf.Spec
+	for _, p := range []string{s.Root, s.Work, in.conf.Agent} {
+		if !path.IsAbs(p) {
+			return fmt.Errorf("%q is not absolute", p)
+		}
+	}
+	if len(s.Command) == 0 || s.Bytes <= 0 || s.Inodes <= 0 {
+		return errors.New("the command or a limit is missing")
+	}
+	syscall.Umask(0)
+	in.view = "view"
+	return nil
+}
+
+// findCommand takes the first command whose program is in the view.
+func (in *inside) findCommand() error {
+	var tried []string
+	for _, argv := range append([][]string{in.conf.Spec.Command}, in.conf.Spec.Else...) {
+		if exe, ok := lookPath(argv[0], in.conf.Spec.Env); ok {
+			in.argv, in.exe = argv, exe
+			return nil
+		}
+		tried = append(tried, strconv.Quote(argv[0]))
+	}
+	return fmt.Errorf("%w: %s", ErrNotFound, strings.Join(tried, ", "))
+}
+
+func lookPath(name string, env []string) (string, bool) {
+	executable := func(p string) bool {
+		info, err := os.Stat(p)
+		return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+	}
+	if strings.Contains(name, "/") {
+		return name, executable(name)
+	}
+	for _, e := range env {
+		if dirs, ok := strings.CutPrefix(e, "PATH="); ok {
+			for _, d := range filepath.SplitList(dirs) {
+				if p := path.Join(d, name); path.IsAbs(p) && executable(p) {
+					return p, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
+// closeDescriptors leaves the command nothing of ours but its output pipe: a
+// descriptor on the host's tree would be a way out (reopened through /proc).
+func (in *inside) closeDescriptors() error {
+	null, err := os.Open("/dev/null") // the view's own
+	if err != nil {
+		return err
+	}
+	if err := unix.Dup3(int(null.Fd()), 0, 0); err != nil {
+		return os.NewSyscallError("dup3", err)
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
+// command starts the command and waits for it, reaping what it orphans.
+func (in *inside) command() error {
+	runtime.LockOSThread()
+	syscall.Umask(0o022)
+	pid, err := syscall.ForkExec(in.exe, in.argv, &syscall.ProcAttr{
+		Dir:   ContextDir,
+		Env:   in.conf.Spec.Env,
+		Files: []uintptr{0, 1, 2},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOEXEC) {
+		return fmt.Errorf("%w: %q: %w", ErrNotFound, in.exe, err)
+	}
+	if err != nil {
+		return &os.PathError{Op: "exec", Path: in.exe, Err: err}
+	}
+	in.send(message{Started: true})
+	for {
+		var ws unix.WaitStatus
+		got, err := unix.Wait4(-1, &ws, 0, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return os.NewSyscallError("wait4", err)
+		}
+		if got != pid {
+			continue
+		}
+		end := message{Ended: true, Exit: ws.ExitStatus(), LeftOver: leftOver()}
+		if ws.Signaled() {
+			end.Exit, end.Signal = -1, unix.SignalName(ws.Signal())
+		}
+		in.send(end)
+		return nil
+	}
+}
+
+// leftOver names the processes that outlive the command by a moment.
+func leftOver() []string {
+	entries, _ := os.ReadDir("/proc")
+	var names []string
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == 1 {
+			continue
+		}
+		stat, err := os.ReadFile(path.Join("/proc", e.Name(), "stat"))
+		if err != nil {
+			continue
+		}
+		open, end := strings.IndexByte(string(stat), '('), strings.LastIndexByte(string(stat), ')')
+		if zombie := end > 0 && strings.HasPrefix(string(stat[end:]), ") Z"); open > 0 && end > open && !zombie && len(names) < 50 {
+			names = append(names, strconv.QuoteToGraphic(string(stat[open+1:end])))
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// kept are the capabilities of a configuration script: it owns, chmods and
+// copies files, and drops to a service's user. CAP_DAC_READ_SEARCH is not among
+// them: with it open_by_handle_at(2) reaches every inode (capabilities(7)).
+const kept = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
+	1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+
+// allThreads makes a system call on every thread: those of the Go runtime must
+// not keep what the one that starts the command gives up.
+func allThreads(name string, trap, a1, a2, a3 uintptr) error {
+	if _, _, errno := syscall.AllThreadsSyscall(trap, a1, a2, a3); errno != 0 {
+		return os.NewSyscallError(name, errno)
+	}
+	return nil
+}
+
+// dropCapabilities establishes that no thread has, and no program started from
+// here can gain, a capability that is not kept.
+func dropCapabilities() error {
+	for c := uintptr(0); c <= 63; c++ {
+		if kept&(1<<c) != 0 {
+			continue
+		}
+		// Beyond the kernel's last capability it answers EINVAL.
+		if on, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
+			break
+		} else if on == 0 {
+			continue
+		}
+		if err := allThreads("prctl(PR_CAPBSET_DROP)", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); err != nil {
+			return err
+		}
+	}
+	if err := allThreads("prctl(PR_CAP_AMBIENT)", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil {
+		return err
+	}
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{{Effective: kept, Permitted: kept}}
+	return allThreads("capset", unix.SYS_CAPSET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&data[0])), 0)
+}
+
+func noNewPrivs() error {
+	return allThreads("prctl(PR_SET_NO_NEW_PRIVS)", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+// notDumpable closes /proc/1/{mem,fd,root,exe} to the command, which has the
+// same uid but no CAP_SYS_PTRACE.
+func notDumpable() error {
+	return os.NewSyscallError("prctl(PR_SET_DUMPABLE)", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+}
+
+// limitResources sets what getrlimit(2) bounds. A core of 1 byte and not of 0:
+// with 0 a piped core_pattern still starts its handler, outside and as root.
+func (in *inside) limitResources() error {
+	for _, l := range []struct {
+		what int
+		max  uint64
+	}{
+		{unix.RLIMIT_CORE, 1},
+		{unix.RLIMIT_FSIZE, uint64(in.conf.Spec.Bytes)},
+		{unix.RLIMIT_NOFILE, 1024},
+		{unix.RLIMIT_MEMLOCK, 64 << 10},
+		{unix.RLIMIT_MSGQUEUE, 0},
+	} {
+		if err := unix.Setrlimit(l.what, &unix.Rlimit{Cur: l.max, Max: l.max}); err != nil {
+			return os.NewSyscallError("setrlimit", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// config is what the agent tells sandbox-init, over a pipe.
+type config struct {
+	Spec  Spec
+	Agent string // path of this binary, for the shims
+}
+
+// message is what sandbox-init tells the agent, over a SOCK_SEQPACKET socket.
+// Descriptors come with the message that names them.
+type message struct {
+	Error       string   `json:",omitempty"` // set-up came to an end here
+	NotFound    bool     `json:",omitempty"`
+	Layer       string   `json:",omitempty"` // with lower and upper directory
+	Control     bool     `json:",omitempty"` // with the shim's listening socket
+	ReadOnly    string   `json:",omitempty"`
+	Started     bool     `json:",omitempty"`
+	Ended       bool     `json:",omitempty"`
+	Exit        int      `json:",omitempty"`
+	Signal      string   `json:",omitempty"`
+	LeftOver    []string `json:",omitempty"`
+	receivedFDs []*os.File
+}
+
+// Run runs the command of spec and returns when no process of it is left: the
+// layers are quiet then. The end of ctx kills it. The caller closes the Result.
+func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("%w: it needs root", ErrUnsupported)
+	}
+	agent, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	conf, err := json.Marshal(config{Spec: spec, Agent: agent})
+	if err != nil {
+		return nil, err
+	}
+	// The kernel kills sandbox-init when the thread that made it ends
+	// (PR_SET_PDEATHSIG in prctl(2)): this goroutine keeps its thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	p, err := start()
+	if err != nil {
+		return nil, fmt.Errorf("%w: start its init: %w", ErrUnsupported, err)
+	}
+	res := &Result{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, res.Close())
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
+	defer stop()
+
+	var side sync.WaitGroup
+	side.Go(func() { p.feed(conf) })
+	side.Go(func() { collect(p.output, res, spec.Line) })
+	seen := p.listen(res)
+	waitErr := p.cmd.Wait() // the pid namespace is dead when its init is
+	res.Finished = time.Now()
+	seen.control.close()
+	side.Wait()
+	res.Requests = seen.control.requests()
+	_ = p.back.Close()
+	return res, conclude(ctx, res, seen, waitErr)
+}
+
+// conclude decides what the messages and init's end say together.
+func conclude(ctx context.Context, res *Result, seen heard, waitErr error) error {
+	switch {
+	case seen.failure != nil:
+		return seen.failure
+	case seen.ended:
+		return nil
+	case ctx.Err() != nil && seen.started:
+		res.TimedOut, res.ExitStatus, res.Signal = true, -1, "SIGKILL"
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("set up confinement: %w", context.Cause(ctx))
+	case seen.started:
+		// Nothing inside can signal init; the kernel may (out of memory).
+		res.ExitStatus, res.Signal = -1, "SIGKILL"
+		return nil
+	}
+	return fmt.Errorf("%w: its init ended early: %v", ErrUnsupported, waitErr)
+}
+
+// process is sandbox-init as the agent holds it.
+type process struct {
+	cmd    *exec.Cmd
+	conf   *os.File // written
+	output *os.File // read
+	back   *os.File
+}
+
+// start clones sandbox-init into its namespaces. Each is needed in both stages:
+// design.md §3 says why the network one is.
+func start() (_ *process, err error) {
+	var opened []*os.File
+	defer func() {
+		if err != nil {
+			for _, f := range opened {
+				_ = f.Close()
+			}
+		}
+	}()
+	confR, confW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	opened = append(opened, confR, confW)
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	opened = append(opened, outR, outW)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "sandbox"), os.NewFile(uintptr(fds[1]), "sandbox")
+	opened = append(opened, ours, theirs)
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{"ctxagent", initArg}
+	cmd.Env = []string{}
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = outW, outW
+	cmd.ExtraFiles = []*os.File{confR, theirs} // descriptors 3 and 4
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP,
+		Pdeathsig:  syscall.SIGKILL,
+		Setsid:     true,
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	for _, f := range []*os.File{confR, outW, theirs} {
+		_ = f.Close()
+	}
+	return &process{cmd: cmd, conf: confW, output: outR, back: ours}, nil
+}
+
+// feed writes the configuration. If init is gone, its end says more than EPIPE.
+func (p *process) feed(conf []byte) {
+	_, _ = p.conf.Write(conf)
+	_ = p.conf.Close()
+}
+
+// heard is what sandbox-init said.
+type heard struct {
+	failure        error
+	started, ended bool
+	control        *control
+}
+
+// listen reads messages until the command ended or init is gone.
+func (p *process) listen(res *Result) heard {
+	h := heard{control: &control{}}
+	for {
+		m, err := receive(p.back)
+		if err != nil {
+			return h // closed: Wait tells why
+		}
+		switch {
+		case m.Error != "" && m.NotFound:
+			h.failure = fmt.Errorf("%w: %s", ErrNotFound, m.Error)
+		case m.Error != "":
+			h.failure = fmt.Errorf("%w: %s", ErrUnsupported, m.Error)
+		case m.Layer != "" && len(m.receivedFDs) == 2:
+			res.Layers = append(res.Layers, Layer{At: m.Layer, Lower: m.receivedFDs[0], Upper: m.receivedFDs[1]})
+		case m.Control && len(m.receivedFDs) == 1:
+			h.control.serve(m.receivedFDs[0])
+		case m.ReadOnly != "":
+			res.ReadOnly = append(res.ReadOnly, m.ReadOnly)
+		case m.Started:
+			h.started, res.Started = true, time.Now()
+		case m.Ended:
+			h.ended = true
+			res.ExitStatus, res.Signal, res.LeftOver = m.Exit, m.Signal, m.LeftOver
+		}
+	}
+}
+
+// receive reads one message with its descriptors.
+func receive(back *os.File) (message, error) {
+	var m message
+	buf, oob := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(4*4))
+	n, oobn, _, _, err := unix.Recvmsg(int(back.Fd()), buf, oob, unix.MSG_CMSG_CLOEXEC)
+	if errors.Is(err, unix.EINTR) {
+		return receive(back)
+	}
+	if err != nil {
+		return m, os.NewSyscallError("recvmsg", err)
+	}
+	if n == 0 {
+		return m, io.EOF
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return m, err
+	}
+	for i := range cmsgs {
+		fds, err := unix.ParseUnixRights(&cmsgs[i])
+		if err != nil {
+			return m, err
+		}
+		for _, fd := range fds {
+			m.receivedFDs = append(m.receivedFDs, os.NewFile(uintptr(fd), "sandbox"))
+		}
+	}
+	return m, json.Unmarshal(buf[:n], &m)
+}
+
+// collect reads the output to its end: all writers die with the pid namespace,
+// so a daemon that keeps the pipe cannot hold it open.
+func collect(r *os.File, res *Result, line func(string)) {
+	defer r.Close()
+	var tail []byte
+	lines := 0
+	br := bufio.NewReaderSize(r, 4096)
+	for {
+		chunk, err := br.ReadSlice('\n')
+		if over := len(tail) + len(chunk) - MaxOutput; over > 0 {
+			res.Lost += int64(over)
+			tail = tail[:copy(tail, tail[over:])]
+		}
+		tail = append(tail, chunk...)
+		if len(chunk) > 0 && line != nil && lines < MaxLines {
+			line(string(trimNewline(chunk)))
+			if lines++; lines == MaxLines {
+				line("(further output is not logged; the receipt has its end)")
+			}
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			res.Output = string(tail)
+			return
+		}
+	}
+}
+
+func trimNewline(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] == '\n' {
+		return b[:n-1]
+	}
+	return b
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sandbox runs one command confined as a Spec says. Its input is a root
+// directory that the command may look at and write over; its output is the
+// command's status, what it printed, what it asked the service manager for, and
+// one overlay layer per mount with everything it wrote. The root itself is only
+// read. It knows no policy, and there is no way to run with less confinement: a
+// kernel that lacks a feature is ErrUnsupported.
+//
+// The caller's main has to call Main first, for the process that sets up the
+// confinement and the stand-in for systemctl are the same binary.
+package sandbox
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// ErrUnsupported tells that this kernel or system cannot confine a command.
+// Nothing of it was run.
+var ErrUnsupported = errors.New("this system cannot confine scripts")
+
+// ErrNotFound tells that none of a Spec's interpreters is in the root.
+var ErrNotFound = errors.New("the interpreter is not in this image")
+
+// ContextDir is where the command sees the context disc's content: the path of
+// CernVM's amiconfig-hepix, which scripts in the field name.
+const ContextDir = "/var/lib/hepix/context"
+
+// Spec says what to run and on what. Every limit has to be set.
+type Spec struct {
+	Root    string   // absolute path of the root to show, never written
+	Work    string   // an empty directory outside of what the command needs; a tmpfs is mounted there, in the sandbox's own namespace
+	Context string   // directory that is shown, read-only, at ContextDir
+	Command []string // argv; a name without a slash is looked up in Env's PATH
+	// Else are commands to try in turn when the first one is not in the root.
+	Else [][]string
+	Env  []string
+	Show []Entry // laid over the root before the command sees it
+	// Deadline is in the context of Run; these bound the rest.
+	Bytes  int64 // of everything written, in a tmpfs
+	Inodes int
+	// Line, if set, is called for each line of output, at most MaxLines times.
+	Line func(string) `json:"-"`
+}
+
+// Entry is something that the command sees in place of what the root has. It
+// is no change; what the command writes there is one, against the root.
+type Entry struct {
+	Path   string // absolute
+	Kind   Kind
+	Mode   uint32
+	UID    uint32
+	GID    uint32
+	Data   []byte // of a ShowFile
+	Target string // of a ShowSymlink
+}
+
+// Kind is what an Entry shows.
+type Kind string
+
+// The kinds of entries. ShowEmpty shows a file, a directory or nothing as empty
+// if the root has it: for secrets that no script needs.
+const (
+	ShowFile      Kind = "file"
+	ShowDirectory Kind = "directory"
+	ShowSymlink   Kind = "symlink"
+	ShowEmpty     Kind = "empty"
+)
+
+// MaxOutput is how many bytes of a command's output are kept, the last ones.
+const MaxOutput = 64 << 10
+
+// MaxLines is how many lines of a command's output reach Spec.Line.
+const MaxLines = 2000
+
+// Result is what became of a command.
+type Result struct {
+	ExitStatus int    // 0…255; -1 if it was ended by a signal
+	Signal     string // "SIGKILL" and the like
+	TimedOut   bool   // the context ended first
+	Output     string // the last MaxOutput bytes of stdout and stderr
+	Lost       int64  // bytes of output before those
+	Requests   []Request
+	LeftOver   []string // commands that still ran when the main one ended
+	ReadOnly   []string // mount points that no overlay could cover
+	Layers     []Layer
+	Started    time.Time // when the command was started, not its confinement
+	Finished   time.Time
+}
+
+// Request is one call of systemctl, service or the like inside.
+type Request struct {
+	Verb string
+	Unit string
+}
+
+// Layer is one mount of the root with what was written over it. The caller
+// closes the Result.
+type Layer struct {
+	At           string // mount point inside the root
+	Lower, Upper *os.File
+}
+
+// Close lets go of the layers, and with them of all memory they hold.
+func (r *Result) Close() error {
+	var errs []error
+	for _, l := range r.Layers {
+		errs = append(errs, l.Lower.Close(), l.Upper.Close())
+	}
+	r.Layers = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// place is a path inside the view, held open: symlinks of the root are resolved
+// within the view and never lead to the host's tree.
+type place struct{ *os.File }
+
+// path names the place for calls that take no descriptor.
+func (p place) path() string { return fmt.Sprintf("/proc/self/fd/%d", p.Fd()) }
+
+func (in *inside) resolve(p string) (place, error) {
+	dir, err := os.Open(in.view)
+	if err != nil {
+		return place{}, err
+	}
+	defer dir.Close()
+	fd, err := unix.Openat2(int(dir.Fd()), strings.TrimPrefix(path.Clean(p), "/"), &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return place{}, &os.PathError{Op: "open", Path: p, Err: err}
+	}
+	return place{os.NewFile(uintptr(fd), p)}, nil
+}
+
+// mountIn mounts on a path of the view.
+func (in *inside) mountIn(src, p, fstype string, flags uintptr, data string) error {
+	at, err := in.resolve(p)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	return mountAt(src, at.path(), fstype, flags, data)
+}
+
+// bindIn binds src read-only on a path of the view. The path is resolved again
+// for the second call: what was held open is now under the bind.
+func (in *inside) bindIn(src, p string) error {
+	if err := in.mountIn(src, p, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	return in.mountIn("", p, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
+}
+
+const noFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+
+// mountKernel mounts what the kernel shows about itself. /proc is read-only as
+// a whole: uid 0 without any capability owns /proc/sys by file permission.
+func (in *inside) mountKernel() error {
+	if err := in.mountIn("proc", "/proc", "proc", noFlags, ""); err != nil {
+		return err
+	}
+	if err := in.mountIn("", "/proc", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|noFlags, ""); err != nil {
+		return err
+	}
+	if err := in.mountIn("sysfs", "/sys", "sysfs", unix.MS_RDONLY|noFlags, ""); err != nil {
+		return err
+	}
+	return in.mountDev()
+}
+
+// mountDev makes private nodes: a chmod of the host's /dev/null through a bind
+// would be the host's.
+func (in *inside) mountDev() error {
+	if err := in.mountIn("ctxagent", "/dev", "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=0755,size=64k,nr_inodes=64"); err != nil {
+		return err
+	}
+	dev, err := in.resolve("/dev") // what is mounted there by now
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	fd := int(dev.Fd())
+	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9} {
+		if err := unix.Mknodat(fd, name, unix.S_IFCHR|0o666, int(unix.Mkdev(1, minor))); err != nil {
+			return &os.PathError{Op: "mknod", Path: "/dev/" + name, Err: err}
+		}
+	}
+	if err := unix.Mknodat(fd, "tty", unix.S_IFCHR|0o666, int(unix.Mkdev(5, 0))); err != nil {
+		return &os.PathError{Op: "mknod", Path: "/dev/tty", Err: err}
+	}
+	for name, target := range map[string]string{"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"} {
+		if err := unix.Symlinkat(target, fd, name); err != nil {
+			return &os.PathError{Op: "symlink", Path: "/dev/" + name, Err: err}
+		}
+	}
+	for _, d := range []string{"pts", "shm"} {
+		if err := unix.Mkdirat(fd, d, 0o755); err != nil {
+			return &os.PathError{Op: "mkdir", Path: "/dev/" + d, Err: err}
+		}
+	}
+	if err := in.mountIn("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620"); err != nil {
+		return err
+	}
+	if err := in.mountIn("", "/dev", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC, ""); err != nil {
+		return err
+	}
+	return in.private("/dev/shm", "mode=1777")
+}
+
+// private mounts a scratch tmpfs of its own: no socket of the host is there,
+// and what is left there is no change.
+func (in *inside) private(p, mode string) error {
+	return in.mountIn("ctxagent", p, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, mode+",size=32m,nr_inodes=4096")
+}
+
+// mountPrivate gives the command its own scratch directories.
+func (in *inside) mountPrivate() error {
+	if err := in.private("/run", "mode=0755"); err != nil {
+		return err
+	}
+	run, err := in.resolve("/run")
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	for name, mode := range map[string]uint32{"lock": 0o1777, strings.TrimPrefix(ownDir, "/run/"): 0o755} {
+		if err := unix.Mkdirat(int(run.Fd()), name, mode); err != nil {
+			return &os.PathError{Op: "mkdir", Path: "/run/" + name, Err: err}
+		}
+	}
+	for _, p := range []string{"/tmp", "/var/tmp"} {
+		if err := in.private(p, "mode=1777"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// showContext binds the disc's content. It can be executed from whatever the
+// host's mount flags are: a noexec /run must not matter.
+func (in *inside) showContext() error {
+	if in.conf.Spec.Context == "" {
+		return nil
+	}
+	return in.bindIn(in.conf.Spec.Context, ContextDir)
+}
+
+// showShims puts this binary where scripts call systemctl and its like: over
+// the root's own ones, and in a directory of their PATH for a root that has
+// none. The directory is read-only and a mount of its own, or it could be
+// renamed and forged.
+func (in *inside) showShims() error {
+	if err := in.private(ownDir, "mode=0755"); err != nil {
+		return err
+	}
+	own, err := in.resolve(ownDir)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	base := own.path()
+	if err := os.WriteFile(path.Join(base, "agent"), nil, 0o755); err != nil {
+		return err
+	}
+	if err := in.bindIn(in.conf.Agent, ownDir+"/agent"); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path.Join(base, "bin"), 0o755); err != nil {
+		return err
+	}
+	covered := map[string]bool{}
+	for name, paths := range shims {
+		if err := os.Symlink("../agent", path.Join(base, "bin", name)); err != nil {
+			return err
+		}
+		for _, p := range paths {
+			if err := in.coverProgram(p, covered); err != nil {
+				return err
+			}
+		}
+	}
+	if err := in.listenControl(base); err != nil {
+		return err
+	}
+	return mountAt("", base, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
+}
+
+// coverProgram binds this binary over one command of the root, once, unless
+// that is a multi-call binary such as busybox, which would take the shell along.
+func (in *inside) coverProgram(p string, covered map[string]bool) error {
+	at, err := in.resolve(p)
+	if err != nil {
+		return nil // the root has no such command
+	}
+	defer at.Close()
+	real, err := os.Readlink(at.path())
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(coverable, path.Base(real)) || covered[real] {
+		return nil
+	}
+	covered[real] = true
+	return in.bindIn(in.conf.Agent, p)
+}
+
+// coverable are the programs behind the shims' paths, symlinks resolved.
+var coverable = []string{"systemctl", "service", "rc-service", "invoke-rc.d", "systemd-run", "loginctl", "busctl", "update-rc.d", "chkconfig",
+	"initctl", "rc-update", "systemd-tmpfiles", "shutdown", "halt"}
+
+// listenControl makes the socket of the shims. base is short, as bind(2) asks:
+// 107 bytes at most.
+func (in *inside) listenControl(base string) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	name := path.Join(base, path.Base(controlPath))
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: name}); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	if err := unix.Listen(fd, 64); err != nil {
+		return os.NewSyscallError("listen", err)
+	}
+	in.send(message{Control: true}, fd)
+	return os.Chmod(name, 0o666) // a script may drop to a service's user
+}

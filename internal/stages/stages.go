@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package stages carries one stage through its order: read the script, run it
+// confined, scan what it left, check that against the policy, apply all of it
+// or nothing, act on units, and write down what happened. Its input is a root, a
+// policy and the disc's content; its output is a receipt. It does not look for
+// discs, wait for networks or talk to the service manager: its caller does.
+package stages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ctxagent/ctxagent/internal/changeset"
+	"github.com/ctxagent/ctxagent/internal/policy"
+	"github.com/ctxagent/ctxagent/internal/report"
+	"github.com/ctxagent/ctxagent/internal/sandbox"
+)
+
+// The stages, and the argument with which their scripts are called (CernVM's
+// amiconfig-hepix; CERN's scripts of 2010 ignore it).
+const (
+	Prolog = "prolog"
+	Epilog = "epilog"
+
+	start = "start"
+)
+
+// Machine is what a stage works on.
+type Machine struct {
+	Root     *os.Root
+	RootPath string // the same, for the sandbox
+	Work     string // an empty directory for the sandbox's workspace
+	Policy   *policy.Policy
+	// Activate acts on accepted unit requests; nil leaves them undone.
+	Activate func([]policy.UnitRequest) []report.Unit
+	// Line is called for each line of a script's output.
+	Line func(stage, line string)
+	// Rehearse ends a stage before anything is applied.
+	Rehearse bool
+
+	// shown is what stages that were rehearsed before would have left.
+	shown []sandbox.Entry
+}
+
+// Context is the disc as it was read.
+type Context struct {
+	Disc report.Disc
+	Dir  string // its files, a copy that nobody else can write
+	// Script is the path, inside Dir, of the file in the root directory that is
+	// called so but for case; "" if there is none.
+	Script func(name string) string
+}
+
+// Run runs one stage and fills in its receipt, which already says what the
+// caller knows. The end of ctx is the script's deadline.
+func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
+	began := time.Now()
+	defer func() { r.Durations["stage"] = time.Since(began).Milliseconds() }()
+	s, err := m.load(c, r.Stage)
+	if err != nil {
+		r.End(report.Failed, err)
+		return
+	}
+	if s == nil {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the disc has no %s.sh", r.Stage))
+		r.End(report.Unchanged, nil)
+		return
+	}
+	r.Script = &report.Script{Path: s.name, Digest: s.digest}
+	r.Warnings = append(r.Warnings, s.warnings...)
+	res, err := m.run(ctx, c, s, r)
+	if err != nil {
+		m.endUnrun(r, s, err)
+		return
+	}
+	defer func() {
+		if err := res.Close(); err != nil {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("close the staging tree: %v", err))
+		}
+	}()
+	m.conclude(r, s, res)
+}
+
+// run starts the script and notes in the receipt how it ended.
+func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Receipt) (*sandbox.Result, error) {
+	began := time.Now()
+	env, warnings := environment(c, r)
+	r.Warnings = append(r.Warnings, warnings...)
+	res, err := sandbox.Run(ctx, sandbox.Spec{
+		Root: m.RootPath, Work: m.Work, Context: c.Dir, Command: s.command, Else: s.other, Env: env,
+		Show: append(slices.Clone(secrets), m.shown...), Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
+		Line: func(l string) {
+			if m.Line != nil {
+				m.Line(r.Stage, l)
+			}
+		},
+	})
+	r.Durations["script"] = time.Since(began).Milliseconds()
+	if err != nil {
+		return nil, err
+	}
+	r.Durations["confine"] = res.Started.Sub(began).Milliseconds()
+	r.Clock.ScriptMonotonic = Monotonic() - time.Since(res.Started).Microseconds()
+	r.Script.OutputTail, r.Script.OutputLost = strings.ToValidUTF8(res.Output, "\uFFFD"), res.Lost
+	r.Script.LeftOver, r.Script.ReadOnly, r.Script.Signal = res.LeftOver, res.ReadOnly, res.Signal
+	if res.Signal == "" {
+		r.Script.ExitStatus = &res.ExitStatus
+	}
+	return res, nil
+}
+
+// endUnrun ends a stage whose script never started.
+func (m *Machine) endUnrun(r *report.Receipt, s *script, err error) {
+	switch {
+	case errors.Is(err, sandbox.ErrUnsupported):
+		r.End(report.Unsupported, err)
+	case errors.Is(err, sandbox.ErrNotFound):
+		r.End(report.Failed, fmt.Errorf("%s: %w: name one in its first line that the image has", s.name, err))
+	case errors.Is(err, context.DeadlineExceeded):
+		r.End(report.Timeout, err)
+	default:
+		r.End(report.Failed, err)
+	}
+}
+
+// conclude reads what the script left and decides. A script that failed has its
+// changes listed too: they tell how far it came.
+func (m *Machine) conclude(r *report.Receipt, s *script, res *sandbox.Result) {
+	began := time.Now()
+	approved, err := m.check(r, res)
+	r.Durations["check"] = time.Since(began).Milliseconds()
+	var refused *policy.RefusedError
+	switch {
+	case res.TimedOut:
+		r.End(report.Timeout, fmt.Errorf("%s ran longer than %v, the policy's limits.deadline", s.name, time.Duration(m.Policy.Limits.Deadline)))
+	case res.Signal != "":
+		r.End(report.Failed, fmt.Errorf("%s was ended by %s", s.name, res.Signal))
+	case res.ExitStatus != 0:
+		r.End(report.Failed, fmt.Errorf("%s ended with exit status %d", s.name, res.ExitStatus))
+	case errors.As(err, &refused):
+		r.End(report.Refused, fmt.Errorf("the policy refused %d things that %s did", len(refused.Refusals), s.name))
+	case err != nil:
+		r.End(report.Failed, err)
+	default:
+		m.accept(r, approved)
+	}
+}
+
+// check scans the staging tree and holds it against the policy.
+func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved, error) {
+	var layers []changeset.Layer
+	for _, l := range res.Layers {
+		layers = append(layers, changeset.Layer(l))
+	}
+	changes, err := changeset.Scan(layers, changeset.Limits{Changes: m.Policy.Limits.Changes, MaxFile: int64(m.Policy.Limits.Bytes)})
+	var limit *changeset.LimitError
+	if errors.As(err, &limit) {
+		err = &policy.RefusedError{Refusals: []policy.Refusal{{Path: limit.Path, Rule: "limits", Reason: limit.Reason}}}
+	}
+	if err != nil {
+		m.note(r, err)
+		return policy.Approved{}, err
+	}
+	var units []policy.UnitRequest
+	for _, q := range res.Requests {
+		units = append(units, policy.UnitRequest(q))
+	}
+	acc, err := accounts(m.Root)
+	if err != nil {
+		return policy.Approved{}, err
+	}
+	approved, err := m.Policy.Check(changes, units, acc)
+	for _, c := range changes {
+		r.Changes = append(r.Changes, report.FromChange(c))
+	}
+	m.note(r, err)
+	return approved, err
+}
+
+func (m *Machine) note(r *report.Receipt, err error) {
+	var refused *policy.RefusedError
+	if errors.As(err, &refused) {
+		for _, x := range refused.Refusals {
+			r.Refusals = append(r.Refusals, report.FromRefusal(x))
+		}
+	}
+}
+
+// accept applies what was approved, unless this is a rehearsal, and then asks
+// for the units.
+func (m *Machine) accept(r *report.Receipt, a policy.Approved) {
+	began := time.Now()
+	changes := a.Changes()
+	r.Changes = nil
+	for _, c := range changes {
+		rc := report.FromChange(c.Change)
+		rc.Class, rc.Rule = c.Class, c.Rule
+		r.Changes = append(r.Changes, rc)
+	}
+	outcome := report.Unchanged
+	if len(changes) > 0 {
+		outcome = report.Applied
+	}
+	var err error
+	if m.Rehearse {
+		m.shown, err = remember(m.shown, changes)
+	} else {
+		err = changeset.Apply(m.Root, a)
+	}
+	r.Durations["apply"] = time.Since(began).Milliseconds()
+	if err != nil {
+		r.End(report.Failed, err)
+		return
+	}
+	r.Units = m.act(a.Units(), len(changes) > 0)
+	r.End(outcome, nil)
+}
+
+// act asks for the accepted units. A restart or reload is for a changed
+// configuration: where nothing changed, nothing is restarted.
+func (m *Machine) act(reqs []policy.UnitRequest, changed bool) []report.Unit {
+	var out []report.Unit
+	var todo []policy.UnitRequest
+	for _, q := range reqs {
+		switch {
+		case !changed && q.Verb != "start" && q.Verb != "enable":
+			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: nothing changed"})
+		case m.Rehearse || m.Activate == nil:
+			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "would be asked for"})
+		default:
+			todo = append(todo, q)
+		}
+	}
+	if len(todo) > 0 {
+		out = append(out, m.Activate(todo)...)
+	}
+	return out
+}
+
+// Monotonic is CLOCK_MONOTONIC in microseconds, the time of a receipt's clock.
+func Monotonic() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // it cannot fail for this clock: clock_gettime(2)
+	}
+	return ts.Nano() / 1000
+}
