@@ -233,6 +233,10 @@ func (f Finder) recognise(m *medium) (string, error) {
 
 // search scans until it has found a disc or nothing is left to wait for.
 func (f Finder) search(ctx context.Context) ([]*medium, []string, error) {
+	if f.Wait == 0 {
+		s := f.scan()
+		return s.found, s.notes, s.err
+	}
 	ctx, cancel := context.WithTimeout(ctx, f.Wait)
 	defer cancel()
 	hints, err := f.Events(ctx) // before the first scan: nothing falls between

@@ -29,7 +29,7 @@ func (f Finder) candidates() []candidate {
 	for _, e := range entries {
 		c := candidate{name: e.Name()}
 		dir := path.Join(f.Sys, "class/block", c.name)
-		if _, err := os.Stat(path.Join(dir, "partition")); err == nil {
+		if exists(path.Join(dir, "partition")) {
 			if real, err := filepath.EvalSymlinks(dir); err == nil {
 				c.parent = path.Base(path.Dir(real))
 			}
@@ -66,11 +66,49 @@ func attribute(dir, name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// probing tells whether a device may still come by itself: udev keeps the file
-// queue for as long as it has events to handle (libudev's
-// udev_queue_get_udev_is_active), and module loading, which is what a drive
-// waits for, is one.
+// probing tells whether a device may still come by itself. It may while udev has
+// events to handle, for which it keeps the file queue (as udevadm-settle(8)
+// reads it), and while a device that can carry a disc has neither a driver nor
+// been handled by udev, which is what loads drivers: udevd may not even have
+// started to read its queue. Where there is no udev, all drivers there will be
+// are built in and were there before any process.
 func (f Finder) probing() bool {
-	_, err := os.Stat(path.Join(f.Run, "udev/queue"))
+	if exists(path.Join(f.Run, "udev/queue")) {
+		return true
+	}
+	if !exists(path.Join(f.Run, "udev/control")) {
+		return false
+	}
+	for _, bus := range carriers {
+		dir := path.Join(f.Sys, "bus", bus.name, "devices")
+		entries, _ := os.ReadDir(dir) // a machine need not have the bus
+		for _, e := range entries {
+			dev := path.Join(dir, e.Name())
+			handled := exists(path.Join(f.Run, "udev/data", "+"+bus.name+":"+e.Name()))
+			if bus.carries(dev) && !exists(path.Join(dev, "driver")) && !handled {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// carriers are the buses on which a disc can come, with what tells its devices
+// from others.
+var carriers = []struct {
+	name    string
+	carries func(dev string) bool
+}{
+	// PCI class 01: mass storage controller (PCI Code and ID Assignment).
+	{"pci", func(dev string) bool { return strings.HasPrefix(attribute(dev, "class"), "0x01") }},
+	// Virtio device IDs 2, block, and 8, SCSI host (virtio 1.2 §5).
+	{"virtio", func(dev string) bool {
+		return slices.Contains([]string{"0x0002", "0x0008"}, attribute(dev, "device"))
+	}},
+	{"scsi", func(dev string) bool { return attribute(dev, "type") == "5" }},
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
 	return err == nil
 }

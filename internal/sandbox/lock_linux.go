@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"unsafe"
@@ -19,7 +20,11 @@ const kept = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER |
 // allThreads makes a system call on every thread: those of the Go runtime must
 // not keep what the one that starts the command gives up.
 func allThreads(name string, trap, a1, a2, a3 uintptr) error {
-	if _, _, errno := syscall.AllThreadsSyscall(trap, a1, a2, a3); errno != 0 {
+	_, _, errno := syscall.AllThreadsSyscall(trap, a1, a2, a3)
+	if errno == syscall.ENOTSUP {
+		return errors.New("this binary was built with cgo: build it with CGO_ENABLED=0")
+	}
+	if errno != 0 {
 		return os.NewSyscallError(name, errno)
 	}
 	return nil

@@ -148,3 +148,18 @@ func fetch(ctx context.Context, client *http.Client, url string) (string, error)
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	return string(body), err
 }
+
+// holdUntil answers a connection only after url was fetched: it keeps the guest
+// that made the connection from powering off before.
+func holdUntil(t *testing.T, url string, body chan<- string) func(net.Conn) {
+	return func(conn net.Conn) {
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		text, err := poll(ctx, url)
+		if err != nil {
+			t.Logf("fetch from the guest: %v", err)
+			return
+		}
+		body <- text
+	}
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// buildAgent builds the real binary, once for all tests.
+func buildAgent(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "ctxagent")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", binary, "../../cmd/ctxagent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the agent: %v: %s", err, out)
+	}
+	return binary
+}
+
+// receipt is what the tests read of a receipt; the field names are the contract.
+type receipt struct {
+	Outcome  string   `json:"outcome"`
+	ExitCode int      `json:"exit_code"`
+	Error    string   `json:"error"`
+	Changes  []change `json:"changes"`
+	Refusals []struct{ Path, Unit, Rule string }
+	Units    []struct{ Unit, Action, Result string }
+	Disc     struct{ Device, Label, Digest string }
+	Network  struct{ Interface, Address, Gateway string }
+	Script   struct {
+		ExitStatus *int   `json:"exit_status"`
+		OutputTail string `json:"output_tail"`
+	}
+	Durations map[string]int64 `json:"durations_ms"`
+	Clock     struct {
+		Started int64 `json:"started_monotonic_us"`
+		Script  int64 `json:"script_monotonic_us"`
+		Ended   int64 `json:"ended_monotonic_us"`
+	}
+}
+
+type change struct{ Path, Op, Class string }
+
+func receiptOf(t *testing.T, r *Result, stage string) receipt {
+	t.Helper()
+	b, ok := r.Files["/run/ctxagent/"+stage+".json"]
+	if !ok {
+		t.Fatalf("the guest has no receipt of the %s; console:\n%s", stage, r.Console())
+	}
+	var got receipt
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatalf("receipt of the %s: %v\n%s", stage, err, b)
+	}
+	t.Logf("receipt of the %s: %s, exit status %d, %d ms: %s", stage, got.Outcome, got.ExitCode, got.Durations["total"], got.Error)
+	return got
+}
+
+// boot boots a guest with the product and a disc, and shows its console if the
+// test fails.
+func boot(t *testing.T, c Config) *Result {
+	t.Helper()
+	c.Image = needGuest(t)
+	c.Payload = append(Product(buildAgent(t), "../../dist"), c.Payload...)
+	if c.Network == nil {
+		c.Network = &Network{}
+	}
+	r, err := Boot(t.Context(), c)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("console:\n%s", r.Console())
+			t.Logf("journal:\n%s", r.Files["journal"])
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("booted and powered off in %.1f s", r.Took.Seconds())
+	return r
+}
+
+// reached fails the test unless the boot came to multi-user.target.
+func reached(t *testing.T, r *Result) {
+	t.Helper()
+	if state := r.Properties("multi-user.target")["ActiveState"]; state != "active" {
+		t.Errorf("multi-user.target is %q; want active: the boot has to go on", state)
+	}
+}
+
+// exampleDisc is the disc of examples/, with the test's own values.
+func exampleDisc(t *testing.T, key []byte) map[string]string {
+	t.Helper()
+	files := map[string]string{"munge.key": string(key)}
+	for _, name := range []string{"prolog.sh", "epilog.sh", "context.sh"} {
+		b, err := os.ReadFile(filepath.Join("../../examples", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = strings.Replace(string(b), "SITE_LOGHOST=192.0.2.10", "SITE_LOGHOST=10.0.2.100", 1)
+	}
+	return files
+}
+
+const exampleReport = `
+logger -t ctxtest 'a line for the log host'
+for i in 1 2 3 4 5 6 7 8 9 10; do systemctl is-active --quiet slurmd && break; sleep 0.5; done
+file slurmd systemctl show slurmd munge rsyslog prometheus-node-exporter -p Id,ActiveState,SubState,NRestarts
+file munge sh -c 'munge -n | unmunge'
+file key sha256sum /etc/munge/munge.key
+file owner stat -c '%U %a' /etc/munge/munge.key
+file status ctxagent status
+file enabled systemctl is-enabled slurmd
+# The test holds this connection open until it has the exporter's answer.
+file scraped timeout 30 busybox nc 10.0.2.101 80
+`
+
+func TestExamplesContextualiseAGuest(t *testing.T) {
+	key := bytes.Repeat([]byte("ctxagent test key, not a secret "), 32)
+	syslog := listen(t)
+	port, err := FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exporter := fmt.Sprintf("127.0.0.1:%d", port)
+	scraped := make(chan string, 1)
+	hold := serve(t, holdUntil(t, "http://"+exporter+"/metrics", scraped))
+	r := boot(t, Config{
+		CDs:     []string{writeDisc(t, exampleDisc(t, key))},
+		Payload: []File{Route()},
+		Network: &Network{
+			Services: []Service{{Guest: "10.0.2.100:514", Host: syslog.addr}, {Guest: "10.0.2.101:80", Host: hold}},
+			Forwards: []Forward{{Host: port, Guest: 9105}},
+		},
+		Report: exampleReport + DefaultReport,
+	})
+	reached(t, r)
+	prolog, epilog := receiptOf(t, r, "prolog"), receiptOf(t, r, "epilog")
+	for stage, got := range map[string]receipt{"prolog": prolog, "epilog": epilog} {
+		if got.Outcome != "applied" || got.ExitCode != 0 || got.Disc.Label != "CONTEXT" || got.Disc.Device != "/dev/sr0" {
+			t.Errorf("%s: %+v; want applied from /dev/sr0", stage, got)
+		}
+	}
+	checkOrder(t, r, prolog, epilog)
+
+	if !strings.Contains(syslog.text(), "a line for the log host") {
+		t.Errorf("the log host got:\n%s\nwant the guest's line", syslog.text())
+	}
+	select {
+	case body := <-scraped:
+		if !strings.Contains(body, `site_info{site="EXAMPLE-SITE"} 1`) {
+			t.Errorf("the exporter does not show the site's name:\n%.500s", body)
+		}
+	default:
+		t.Error("the exporter never answered on the site's port")
+	}
+	sum := sha256.Sum256(key)
+	if got := string(r.Files["key"]); !strings.HasPrefix(got, hex.EncodeToString(sum[:])) {
+		t.Errorf("munge.key in the guest is %q; want the site's", got)
+	}
+	if got := string(r.Files["munge"]); !strings.Contains(got, "Success") || r.Exits["munge"] != 0 {
+		t.Errorf("munge -n | unmunge: %s", got)
+	}
+	if got := strings.TrimSpace(string(r.Files["owner"])); got != "munge 400" {
+		t.Errorf("munge.key is %q; want owner munge and mode 400", got)
+	}
+	if got := string(r.Files["slurmd"]); strings.Count(got, "ActiveState=active") != 4 || strings.Count(got, "SubState=running") != 4 {
+		t.Errorf("units:\n%s\nwant all four running", got)
+	}
+	t.Logf("in the guest, ctxagent status says:\n%s", r.Files["status"])
+}
+
+// checkOrder proves by the guest's own monotonic clock that the prolog ended
+// before the first link was touched, and that the epilog ran on the address that
+// DHCP gave.
+func checkOrder(t *testing.T, r *Result, prolog, epilog receipt) {
+	t.Helper()
+	configured := networkdTime(t, r, "ens3: Gained carrier", "ens3: Link UP")
+	address := networkdTime(t, r, "DHCPv4 address 10.0.2.15")
+	manager, err := strconv.ParseInt(r.Properties("systemd-networkd.service")["ExecMainStartTimestampMonotonic"], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("guest clock: prolog ended %d µs, networkd started %d, link configured %d, address %d, epilog.sh started %d",
+		prolog.Clock.Ended, manager, configured, address, epilog.Clock.Script)
+	if prolog.Clock.Ended == 0 || prolog.Clock.Ended >= configured || prolog.Clock.Ended >= manager {
+		t.Error("the prolog had not ended when the network manager started")
+	}
+	if epilog.Clock.Script <= configured {
+		t.Error("the epilog ran before the link was configured")
+	}
+	if epilog.Network.Address != "10.0.2.15/24" || epilog.Network.Gateway != "10.0.2.2" || epilog.Network.Interface != "ens3" {
+		t.Errorf("netwait decided on %+v; want 10.0.2.15/24 by 10.0.2.2 on ens3", epilog.Network)
+	}
+	if !strings.Contains(epilog.Script.OutputTail, "10.0.2.15") {
+		t.Errorf("epilog.sh printed %q; want the address in it", epilog.Script.OutputTail)
+	}
+}
+
+// networkdTime is the monotonic time of the network manager's first message
+// that holds one of texts.
+func networkdTime(t *testing.T, r *Result, texts ...string) int64 {
+	t.Helper()
+	for line := range bytes.Lines(r.Files["journal.json"]) {
+		var entry struct {
+			Message any    `json:"MESSAGE"`
+			Unit    string `json:"_SYSTEMD_UNIT"`
+			At      string `json:"__MONOTONIC_TIMESTAMP"`
+		}
+		if err := json.Unmarshal(line, &entry); err != nil {
+			t.Fatalf("journal: %v: %s", err, line)
+		}
+		text, _ := entry.Message.(string)
+		if entry.Unit == "systemd-networkd.service" && slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(text, s) }) {
+			at, err := strconv.ParseInt(entry.At, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return at
+		}
+	}
+	t.Fatalf("the network manager never said any of %q", texts)
+	return 0
+}
+
+func TestNoDisc(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cds  []string
+		says string
+	}{
+		"no drive":       {nil, "no drive or read-only disk"},
+		"an empty drive": {[]string{""}, "/dev/sr0: no medium in the drive"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := boot(t, Config{CDs: tt.cds})
+			reached(t, r)
+			for _, stage := range []string{"prolog", "epilog"} {
+				got := receiptOf(t, r, stage)
+				if got.Outcome != "no-media" || got.ExitCode != 0 || !strings.Contains(got.Error, tt.says) {
+					t.Errorf("%s: %+v; want no-media, exit status 0, %q", stage, got, tt.says)
+				}
+				// Not a deadline that ran out: the wait ended with the reason for it.
+				if strings.Contains(got.Error, "still being probed") || got.Durations["media"] >= 10_000 {
+					t.Errorf("%s waited %d ms for a disc that nobody announced", stage, got.Durations["media"])
+				}
+			}
+			if state := r.Properties("ctxagent-prolog.service")["ActiveState"]; state != "active" {
+				t.Errorf("ctxagent-prolog.service is %q; want active", state)
+			}
+		})
+	}
+}
+
+const overstep = `#!/bin/sh
+echo 'intruder:x:0:0::/root:/bin/sh' >>/etc/passwd
+mkdir -p /root/.ssh
+echo 'ssh-ed25519 AAAA intruder@example.org' >/root/.ssh/authorized_keys
+printf '[Service]\nExecStart=/bin/true\n' >/etc/systemd/system/intruder.service
+echo '*.* @@192.0.2.1:514' >/etc/rsyslog.d/50-site.conf
+`
+
+// manifest takes the fingerprint of the whole root file system: every path with
+// type, mode, owner, size, times and link target, and every file's SHA-256. Left
+// out is the agent's own state alone.
+const manifest = `#!/bin/sh
+cd /
+find . -xdev -path ./var/lib/ctxagent -prune -o -printf '%p %y %m %U %G %s %T@ %C@ %l\n' | LC_ALL=C sort >/run/ctxtest-$1.meta
+find . -xdev -path ./var/lib/ctxagent -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 -n 200 -P 2 sha256sum | LC_ALL=C sort -k 2 >/run/ctxtest-$1.sums
+`
+
+// fingerprints are units that take the manifest right before and right after
+// the prolog, with nobody else running who writes to the root.
+func fingerprints() []File {
+	unit := func(when, order string) string {
+		return "[Unit]\nDefaultDependencies=no\n" + order + "\n[Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutStartSec=10min\nExecStart=/usr/lib/ctxtest/manifest " + when + "\n"
+	}
+	files := []File{{Path: "/usr/lib/ctxtest/manifest", Mode: 0o755, Content: manifest}, {Path: "/var/lib/ctxagent", Mode: fs.ModeDir | 0o700}}
+	files = append(files, Unit("ctxtest-before.service", unit("before",
+		"After=local-fs.target systemd-tmpfiles-setup.service systemd-random-seed.service systemd-update-utmp.service systemd-journal-flush.service "+
+			"systemd-sysusers.service systemd-machine-id-commit.service ldconfig.service systemd-hwdb-update.service systemd-udevd.service "+
+			"systemd-journal-catalog-update.service systemd-update-done.service\nBefore=ctxagent-prolog.service sysinit.target"), "sysinit.target")...)
+	return append(files, Unit("ctxtest-after.service", unit("after", "After=ctxagent-prolog.service\nBefore=sysinit.target network-pre.target"), "sysinit.target")...)
+}
+
+func TestOversteppingScriptIsRefusedWhole(t *testing.T) {
+	r := boot(t, Config{
+		CDs:     []string{writeDisc(t, map[string]string{"prolog.sh": overstep, "epilog.sh": "#!/bin/sh\nexit 0\n"})},
+		Payload: append(fingerprints(), Unit("ctxtest-behind.service", behindTarget+"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n", "multi-user.target")...),
+		Timeout: 6 * time.Minute, ReportWait: 3 * time.Minute,
+		Report: `
+file compare-meta cmp /run/ctxtest-before.meta /run/ctxtest-after.meta
+file compare-sums cmp /run/ctxtest-before.sums /run/ctxtest-after.sums
+file diff sh -c 'diff /run/ctxtest-before.meta /run/ctxtest-after.meta | head -50'
+file counts wc -l /run/ctxtest-before.meta /run/ctxtest-after.sums
+file show/ctxtest-behind.service systemctl show ctxtest-behind.service
+file show/ctxagent.target systemctl show ctxagent.target
+` + DefaultReport,
+	})
+	reached(t, r)
+	got := receiptOf(t, r, "prolog")
+	if got.Outcome != "refused" || got.ExitCode != 3 {
+		t.Errorf("outcome %s, exit code %d; want refused, 3", got.Outcome, got.ExitCode)
+	}
+	touched := []string{"/etc/passwd", "/etc/rsyslog.d/50-site.conf", "/etc/systemd/system/intruder.service", "/root/.ssh", "/root/.ssh/authorized_keys"}
+	var paths, refused []string
+	for _, c := range got.Changes {
+		paths = append(paths, c.Path)
+	}
+	for _, x := range got.Refusals {
+		refused = append(refused, x.Path)
+	}
+	if !slices.Equal(paths, touched) {
+		t.Errorf("changes %q; want every path: %q", paths, touched)
+	}
+	if want := slices.DeleteFunc(touched, func(p string) bool { return strings.Contains(p, "rsyslog") }); !slices.Equal(refused, want) {
+		t.Errorf("refusals %q; want %q", refused, want)
+	}
+	if r.Exits["compare-meta"] != 0 || r.Exits["compare-sums"] != 0 {
+		t.Errorf("the root file system differs:\n%s%s%s", r.Files["compare-meta"], r.Files["compare-sums"], r.Files["diff"])
+	}
+	t.Logf("compared before and after the prolog: %s", bytes.ReplaceAll(r.Files["counts"], []byte("\n"), []byte("; ")))
+	if n := bytes.Count(r.Files["counts"], []byte("\n")); n != 3 || bytes.HasPrefix(bytes.TrimSpace(r.Files["counts"]), []byte("0 ")) {
+		t.Errorf("the manifests are empty: %s", r.Files["counts"])
+	}
+	if code := r.Properties("ctxagent-prolog.service")["ExecMainStatus"]; code != "3" {
+		t.Errorf("the unit ended with status %s; want 3", code)
+	}
+	for _, unit := range []string{"ctxtest-behind.service", "ctxagent.target"} {
+		if state := r.Properties(unit)["ActiveState"]; state != "inactive" {
+			t.Errorf("%s is %q; want inactive: it is behind a prolog that was refused", unit, state)
+		}
+	}
+	if e := receiptOf(t, r, "epilog"); e.ExitCode == 0 || e.Script.ExitStatus != nil {
+		t.Errorf("the epilog ran after a refused prolog: %+v", e)
+	}
+}
+
+// shortDeadline is the default policy with little patience.
+func shortDeadline(t *testing.T) File {
+	t.Helper()
+	b, err := os.ReadFile("../../dist/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := strings.Replace(string(b), "deadline: 5m", "deadline: 3s", 1)
+	if short == string(b) {
+		t.Fatal("the default policy has another deadline")
+	}
+	return File{Path: "/etc/ctxagent/policy.yaml", Content: short}
+}
+
+func TestFailingAndHangingScripts(t *testing.T) {
+	const write = "echo '*.* @@192.0.2.1:514' >/etc/rsyslog.d/50-site.conf\n"
+	for name, tt := range map[string]struct {
+		script, outcome, says string
+		status                *int
+	}{
+		"exit status 7": {"#!/bin/sh\n" + write + "exit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7)},
+		"hangs":         {"#!/bin/sh\n" + write + "trap '' TERM\nwhile :; do sleep 60; done\n", "timeout", "prolog.sh ran longer than 3s", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := boot(t, Config{
+				CDs:     []string{writeDisc(t, map[string]string{"prolog.sh": tt.script})},
+				Payload: []File{shortDeadline(t)},
+				Report:  "file written ls /etc/rsyslog.d\nfile left sh -c 'ps ax | grep \"[s]leep 60\"'\n" + DefaultReport,
+			})
+			reached(t, r)
+			got := receiptOf(t, r, "prolog")
+			if got.Outcome != tt.outcome || got.ExitCode != 1 || !strings.Contains(got.Error, tt.says) {
+				t.Errorf("outcome %s, exit code %d, error %q; want %s, 1, %q", got.Outcome, got.ExitCode, got.Error, tt.outcome, tt.says)
+			}
+			if (got.Script.ExitStatus == nil) != (tt.status == nil) || tt.status != nil && *got.Script.ExitStatus != *tt.status {
+				t.Errorf("exit status of the script is %v; want %v", got.Script.ExitStatus, tt.status)
+			}
+			if bytes.Contains(r.Files["written"], []byte("50-site.conf")) {
+				t.Error("a change of a failed script was applied")
+			}
+			if len(r.Files["left"]) > 0 {
+				t.Errorf("processes of the script are left: %s", r.Files["left"])
+			}
+			if _, ok := r.Find("ctxagent prolog: " + tt.outcome); !ok {
+				t.Error("the console does not say so")
+			}
+			if code := r.Properties("ctxagent-prolog.service")["ExecMainStatus"]; code != "1" {
+				t.Errorf("the unit ended with status %s; want 1", code)
+			}
+		})
+	}
+}
+
+func TestTwoDiscsAreRefused(t *testing.T) {
+	one := writeDisc(t, map[string]string{"prolog.sh": "#!/bin/sh\n"})
+	two := writeDisc(t, map[string]string{"epilog.sh": "#!/bin/sh\n"})
+	r := boot(t, Config{CDs: []string{one}, Disks: []string{two}})
+	reached(t, r)
+	got := receiptOf(t, r, "prolog")
+	if got.Outcome != "ambiguous" || got.ExitCode != 4 || !strings.Contains(got.Error, "/dev/sr0") || !strings.Contains(got.Error, "/dev/vda") {
+		t.Errorf("%+v; want ambiguous, 4, and both devices named", got)
+	}
+}
+
+func ptr(n int) *int { return &n }
