@@ -6,15 +6,16 @@
 # run leaves the same files; ctxagent sees that and restarts nothing.
 set -eu
 
-# --- syslog: send everything to the site's log host, and keep it on disk while
-# --- the log host cannot be reached
+# --- syslog: send everything to the site's log host. rsyslog starts before the
+# --- network: it queues what it cannot send yet, on disk if need be, and tries
+# --- again every 5 seconds (its default is 30).
 mkdir -p /etc/rsyslog.d
 cat >/etc/rsyslog.d/50-site.conf <<EOF
 # Written from the site's context disc.
 *.* action(type="omfwd" target="${SITE_LOGHOST:?set it in context.sh}" port="${SITE_LOGPORT:-514}" protocol="tcp"
            template="RSYSLOG_SyslogProtocol23Format"
            queue.type="LinkedList" queue.filename="site-forward" queue.maxDiskSpace="100m"
-           queue.saveOnShutdown="on" action.resumeRetryCount="-1")
+           queue.saveOnShutdown="on" action.resumeRetryCount="-1" action.resumeInterval="5")
 EOF
 systemctl restart rsyslog
 

@@ -103,8 +103,8 @@ func (d *Disc) Script(name string) string {
 var markers = []string{"prolog.sh", "epilog.sh", "init.sh", "context.sh"}
 
 // Find looks for the one context disc and reads it into the directory into,
-// which has to be empty. If there is none it waits, for at most f.Wait and only
-// as long as the kernel or udev is still probing.
+// which has to be empty. It waits for at most f.Wait, and only as long as the
+// kernel or udev is still probing.
 func (f Finder) Find(ctx context.Context, into *os.Root) (*Disc, error) {
 	var (
 		found []*medium
@@ -231,7 +231,9 @@ func (f Finder) recognise(m *medium) (string, error) {
 	return "", nil
 }
 
-// search scans until it has found a disc or nothing is left to wait for.
+// search scans until nothing is left to wait for. It does not stop at the first
+// disc: a second one may be on its way, and which of two is used must not be a
+// matter of which came first.
 func (f Finder) search(ctx context.Context) ([]*medium, []string, error) {
 	if f.Wait == 0 {
 		s := f.scan()
@@ -245,14 +247,17 @@ func (f Finder) search(ctx context.Context) ([]*medium, []string, error) {
 	}
 	for {
 		s := f.scan()
-		if s.err != nil || len(s.found) > 0 || (!s.notReady && !f.probing()) {
+		if !s.notReady && !f.probing() {
 			return s.found, s.notes, s.err
 		}
 		select {
 		case <-hints:
+			if err := s.close(); err != nil {
+				return nil, nil, err
+			}
 		case <-ctx.Done():
 			s.notes = append(s.notes, fmt.Sprintf("devices were still being probed after %v", f.Wait))
-			return nil, s.notes, nil
+			return s.found, s.notes, s.err
 		}
 	}
 }
@@ -263,6 +268,14 @@ type scanned struct {
 	notes    []string
 	notReady bool
 	err      error
+}
+
+func (s scanned) close() error {
+	var errs []error
+	for _, m := range s.found {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (f Finder) scan() scanned {

@@ -66,26 +66,30 @@ func attribute(dir, name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// probing tells whether a device may still come by itself. It may while udev has
-// events to handle, for which it keeps the file queue (as udevadm-settle(8)
-// reads it), and while a device that can carry a disc has neither a driver nor
-// been handled by udev, which is what loads drivers: udevd may not even have
-// started to read its queue. Where there is no udev, all drivers there will be
-// are built in and were there before any process.
+// probing tells whether a disc may still come by itself: whether there is a
+// device that can carry one and that udev, which loads drivers, is not done
+// with. Such a device is one that has no driver and is not yet in udev's
+// database: udevd may not even have begun to read its queue. One that is there
+// may still be having its driver loaded and its ports probed, for udev writes its
+// database first; that ends before udev takes the file queue away (as
+// udevadm-settle(8) reads it). Where there is no udev, all drivers are built in
+// and were there before any process.
 func (f Finder) probing() bool {
-	if exists(path.Join(f.Run, "udev/queue")) {
-		return true
-	}
 	if !exists(path.Join(f.Run, "udev/control")) {
 		return false
 	}
+	busy := exists(path.Join(f.Run, "udev/queue"))
 	for _, bus := range carriers {
 		dir := path.Join(f.Sys, "bus", bus.name, "devices")
 		entries, _ := os.ReadDir(dir) // a machine need not have the bus
 		for _, e := range entries {
 			dev := path.Join(dir, e.Name())
+			carries, scans := bus.carries(dev)
+			if !carries {
+				continue
+			}
 			handled := exists(path.Join(f.Run, "udev/data", "+"+bus.name+":"+e.Name()))
-			if bus.carries(dev) && !exists(path.Join(dev, "driver")) && !handled {
+			if busy && scans || !handled && !exists(path.Join(dev, "driver")) {
 				return true
 			}
 		}
@@ -93,19 +97,30 @@ func (f Finder) probing() bool {
 	return false
 }
 
-// carriers are the buses on which a disc can come, with what tells its devices
-// from others.
+// carriers are the buses on which a disc can come. carries tells a device that
+// can bring one, and scans one that has to look for what is attached to it: its
+// driver is there before its disks are.
 var carriers = []struct {
 	name    string
-	carries func(dev string) bool
+	carries func(dev string) (carries, scans bool)
 }{
-	// PCI class 01: mass storage controller (PCI Code and ID Assignment).
-	{"pci", func(dev string) bool { return strings.HasPrefix(attribute(dev, "class"), "0x01") }},
-	// Virtio device IDs 2, block, and 8, SCSI host (virtio 1.2 §5).
-	{"virtio", func(dev string) bool {
-		return slices.Contains([]string{"0x0002", "0x0008"}, attribute(dev, "device"))
+	// PCI class 01: mass storage controller, with 08 NVMe (PCI Code and ID
+	// Assignment). A virtio one (vendor 1af4) scans as a virtio device.
+	{"pci", func(dev string) (carries, scans bool) {
+		class := attribute(dev, "class")
+		carries = strings.HasPrefix(class, "0x01")
+		return carries, !strings.HasPrefix(class, "0x0108") && attribute(dev, "vendor") != "0x1af4"
 	}},
-	{"scsi", func(dev string) bool { return attribute(dev, "type") == "5" }},
+	// Virtio device IDs 2, block, and 8, SCSI host (virtio 1.2 §5).
+	{"virtio", func(dev string) (bool, bool) {
+		id := attribute(dev, "device")
+		return id == "0x0002" || id == "0x0008", id == "0x0008"
+	}},
+	// SCSI peripheral device types 0, disk, and 5, CD/DVD.
+	{"scsi", func(dev string) (bool, bool) {
+		t := attribute(dev, "type")
+		return t == "0" || t == "5", false
+	}},
 }
 
 func exists(name string) bool {

@@ -149,17 +149,26 @@ func fetch(ctx context.Context, client *http.Client, url string) (string, error)
 	return string(body), err
 }
 
-// holdUntil answers a connection only after url was fetched: it keeps the guest
-// that made the connection from powering off before.
-func holdUntil(t *testing.T, url string, body chan<- string) func(net.Conn) {
-	return func(conn net.Conn) {
+// hold answers a connection of the guest only when until returns: it keeps the
+// guest from powering off before the test has what it wants of it.
+func hold(t *testing.T, until func(context.Context) error) string {
+	return serve(t, func(net.Conn) {
 		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 		defer cancel()
-		text, err := poll(ctx, url)
-		if err != nil {
-			t.Logf("fetch from the guest: %v", err)
-			return
+		if err := until(ctx); err != nil {
+			t.Logf("wait for the guest: %v", err)
 		}
-		body <- text
+	})
+}
+
+// wait returns when the sink has got text.
+func (s *sink) wait(ctx context.Context, text string) error {
+	for !strings.Contains(s.text(), text) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the listener never got %q: %w", text, context.Cause(ctx))
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
+	return nil
 }
