@@ -66,9 +66,8 @@ const (
 )
 
 var (
-	anyHost  = match("a host name or an address", hostExpr+`|`+ip6Expr)
-	hostPort = match("host or host:port", `(?:`+hostExpr+`|\[`+ip6Expr+`\])(?::`+portExpr+`)?`)
-	aPort    = rule{"a port number from 1 to 65535", func(s string) bool {
+	anyHost = match("a host name or an address", hostExpr+`|`+ip6Expr)
+	aPort   = rule{"a port number from 1 to 65535", func(s string) bool {
 		n, err := strconv.ParseUint(s, 10, 16)
 		return err == nil && n > 0
 	}}

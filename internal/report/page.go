@@ -67,7 +67,11 @@ func (p *page) head(r *Receipt) {
 		if n.Gateway != "" {
 			p.f(", gateway %s", n.Gateway)
 		}
-		p.f(" (waited %d ms)\n", n.WaitedMS)
+		if r.Rehearsal {
+			p.f(" (an example: the guest's own is not known here)\n")
+		} else {
+			p.f(" (waited %d ms)\n", n.WaitedMS)
+		}
 	}
 }
 

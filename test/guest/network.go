@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Network is the guest's network: DHCP gives it 10.0.2.15, and it reaches nothing but
-// Services. No packet of it leaves the host.
+// Network is the guest's network: DHCP gives it the address .15 of Net, and it reaches
+// nothing but Services. No packet of it leaves the host.
 type Network struct {
+	Net      string // a /24 such as "192.0.2.0/24"; "" is 10.0.2.0/24
 	Services []Service
 	Forwards []Forward
 }
@@ -45,6 +46,9 @@ func FreePort() (int, error) {
 func (n *Network) option(busybox string) string {
 	var b strings.Builder
 	b.WriteString("user,id=net,restrict=on")
+	if n.Net != "" {
+		b.WriteString(",net=" + n.Net)
+	}
 	for _, f := range n.Forwards {
 		fmt.Fprintf(&b, ",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
 	}

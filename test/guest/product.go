@@ -31,7 +31,7 @@ func Product(binary, dist string) []File {
 
 // Route makes the guest's network manager set a default route: QEMU's DHCP
 // server names no router to a guest that is kept from the outside.
-func Route() File {
+func Route(gateway string) File {
 	return File{Path: "/etc/systemd/network/80-dhcp.network", Content: `[Match]
 Name=en* eth*
 
@@ -41,6 +41,5 @@ LinkLocalAddressing=no
 IPv6AcceptRA=no
 
 [Route]
-Gateway=10.0.2.2
-`}
+Gateway=` + gateway + "\n"}
 }

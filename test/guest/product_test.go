@@ -102,7 +102,7 @@ func reached(t *testing.T, r *Result) {
 	}
 }
 
-// exampleDisc is the disc of examples/, with the test's own values.
+// exampleDisc is the disc of examples/, with a munge key.
 func exampleDisc(t *testing.T, key []byte) map[string]string {
 	t.Helper()
 	files := map[string]string{"munge.key": string(key)}
@@ -111,7 +111,7 @@ func exampleDisc(t *testing.T, key []byte) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[name] = strings.Replace(string(b), "SITE_LOGHOST=192.0.2.10", "SITE_LOGHOST=10.0.2.100", 1)
+		files[name] = string(b)
 	}
 	return files
 }
@@ -126,7 +126,7 @@ file owner stat -c '%U %a' /etc/munge/munge.key
 file status ctxagent status
 file enabled systemctl is-enabled slurmd
 # The test holds this connection open until it has the log line and the metrics.
-file scraped timeout 30 busybox nc 10.0.2.101 80
+file scraped timeout 30 busybox nc 192.0.2.101 80
 `
 
 func TestExamplesContextualiseAGuest(t *testing.T) {
@@ -146,9 +146,11 @@ func TestExamplesContextualiseAGuest(t *testing.T) {
 	})
 	r := boot(t, Config{
 		CDs:     []string{writeDisc(t, exampleDisc(t, key))},
-		Payload: []File{Route()},
+		Payload: []File{Route("192.0.2.2")},
+		// The examples' own network, so that they are used as they are.
 		Network: &Network{
-			Services: []Service{{Guest: "10.0.2.100:514", Host: syslog.addr}, {Guest: "10.0.2.101:80", Host: wanted}},
+			Net:      "192.0.2.0/24",
+			Services: []Service{{Guest: "192.0.2.10:514", Host: syslog.addr}, {Guest: "192.0.2.101:80", Host: wanted}},
 			Forwards: []Forward{{Host: port, Guest: 9105}},
 		},
 		Report: exampleReport + DefaultReport,
@@ -195,7 +197,7 @@ func TestExamplesContextualiseAGuest(t *testing.T) {
 func checkOrder(t *testing.T, r *Result, prolog, epilog receipt) {
 	t.Helper()
 	configured := networkdTime(t, r, "ens3: Gained carrier", "ens3: Link UP")
-	address := networkdTime(t, r, "DHCPv4 address 10.0.2.15")
+	address := networkdTime(t, r, "DHCPv4 address 192.0.2.15")
 	manager, err := strconv.ParseInt(r.Properties("systemd-networkd.service")["ExecMainStartTimestampMonotonic"], 10, 64)
 	if err != nil {
 		t.Fatal(err)
@@ -208,10 +210,10 @@ func checkOrder(t *testing.T, r *Result, prolog, epilog receipt) {
 	if epilog.Clock.Script <= configured {
 		t.Error("the epilog ran before the link was configured")
 	}
-	if epilog.Network.Address != "10.0.2.15/24" || epilog.Network.Gateway != "10.0.2.2" || epilog.Network.Interface != "ens3" {
-		t.Errorf("netwait decided on %+v; want 10.0.2.15/24 by 10.0.2.2 on ens3", epilog.Network)
+	if epilog.Network.Address != "192.0.2.15/24" || epilog.Network.Gateway != "192.0.2.2" || epilog.Network.Interface != "ens3" {
+		t.Errorf("netwait decided on %+v; want 192.0.2.15/24 by 192.0.2.2 on ens3", epilog.Network)
 	}
-	if !strings.Contains(epilog.Script.OutputTail, "10.0.2.15") {
+	if !strings.Contains(epilog.Script.OutputTail, "192.0.2.15") {
 		t.Errorf("epilog.sh printed %q; want the address in it", epilog.Script.OutputTail)
 	}
 }

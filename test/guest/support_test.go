@@ -58,9 +58,15 @@ func writeDisc(t *testing.T, files map[string]string) string {
 	return iso
 }
 
-// follow logs the console as it comes.
+// follow keeps the console and logs it if the test fails.
 func follow(t *testing.T) func(Line) {
-	return func(line Line) { t.Logf("%6.2f %s", line.At.Seconds(), line.Text) }
+	var lines []Line
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("console:\n%s", join(lines))
+		}
+	})
+	return func(line Line) { lines = append(lines, line) }
 }
 
 // sink is a listener on 127.0.0.1 that keeps what every connection sends.

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make demo   see a guest contextualised (GUEST=no: the rehearsal alone)
+# make test   every test, unit to guest
+# Both install what they need first, and say so.
+
+export CGO_ENABLED := 0
+export PATH := $(CURDIR)/build/go/bin:$(PATH)
+GOFLAGS_BUILD := -trimpath -ldflags='-s -w -buildid='
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+FUZZTIME ?= 1m
+
+.PHONY: build demo test unit guest lint bench fuzz setup clean
+
+build:
+	go build $(GOFLAGS_BUILD) -o bin/ctxagent ./cmd/ctxagent
+
+demo:
+	@test/setup.sh demo
+	@test/demo.sh
+
+test: setup lint unit guest
+
+setup:
+	@test/setup.sh test
+
+# The guest tests stand last and alone: they want both CPUs.
+unit:
+	go test $$(go list ./... | grep -v /test/guest)
+
+guest:
+	go test -v -timeout 20m ./test/guest
+
+lint:
+	@test -z "$$(gofmt -l cmd dist internal test)" || { gofmt -l cmd dist internal test; echo "gofmt: run gofmt -w on these"; exit 1; }
+	go vet ./...
+	GOARCH=arm64 go build $(GOFLAGS_BUILD) -o build/ctxagent-arm64 ./cmd/ctxagent
+	GOARCH=amd64 go build $(GOFLAGS_BUILD) -o build/ctxagent-amd64 ./cmd/ctxagent
+	GOARCH=arm64 go vet ./...
+	go run $(STATICCHECK) ./...
+	test/vulncheck.sh $(GOVULNCHECK)
+	shellcheck test/*.sh test/guest/*.sh examples/*.sh examples/htcondor/*.sh .ci/run
+	test/units.sh build/ctxagent-amd64
+
+bench: build
+	go test -run '^$$' -bench . -benchtime 20x ./cmd/ctxagent
+
+fuzz:
+	go test -run '^$$' -fuzz FuzzVolume -fuzztime $(FUZZTIME) ./internal/iso9660
+	go test -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME) ./internal/grammar
+
+clean:
+	rm -rf bin build
