@@ -3,11 +3,10 @@
 package grammar
 
 import (
-	"regexp"
 	"strings"
 )
 
-var environmentLine = regexp.MustCompile(`\A([A-Za-z_][A-Za-z0-9_]*)=(?:"([^"]*)"|'([^']*)')[ \t]*\z`)
+var environmentLine = lazy(`\A([A-Za-z_][A-Za-z0-9_]*)=(?:"([^"]*)"|'([^']*)')[ \t]*\z`)
 
 // environment walks a file as systemd.exec(5), EnvironmentFile=, and a shell both read it, and hands the
 // words of the one variable it allows to check. What the two could read differently is refused: escapes,

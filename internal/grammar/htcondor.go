@@ -3,14 +3,13 @@
 package grammar
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
-	condorSetting = regexp.MustCompile(`\A([A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*(.*)\z`)
-	condorUse     = regexp.MustCompile(`\A[uU][sS][eE][ \t]+([A-Za-z_]+)[ \t]*:[ \t]*(.*)\z`)
-	condorMacro   = regexp.MustCompile(`\$\(([A-Za-z_][A-Za-z0-9_]*)\)`)
+	condorSetting = lazy(`\A([A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*(.*)\z`)
+	condorUse     = lazy(`\A[uU][sS][eE][ \t]+([A-Za-z_]+)[ \t]*:[ \t]*(.*)\z`)
+	condorMacro   = lazy(`\$\(([A-Za-z_][A-Za-z0-9_]*)\)`)
 )
 
 // checkHTCondor allows a file of config.d, HTCondor manual 10.0 and 23.0, "Introduction to
@@ -99,7 +98,7 @@ func condorSelf(name string) (string, bool) {
 }
 
 var (
-	condorToken = regexp.MustCompile(`"[^"$]*"|[A-Za-z_][A-Za-z0-9_.]*(?:[ \t]*\()?|[0-9]+(?:\.[0-9]+)?|[ \t()&|!<>=?:+*/%,.{}-]`)
+	condorToken = lazy(`"[^"$]*"|[A-Za-z_][A-Za-z0-9_.]*(?:[ \t]*\()?|[0-9]+(?:\.[0-9]+)?|[ \t()&|!<>=?:+*/%,.{}-]`)
 
 	// Functions of ClassAds that only compute: HTCondor manual, "ClassAd Evaluation Semantics", "ClassAd
 	// Functions".

@@ -3,7 +3,6 @@
 package grammar
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -134,20 +133,20 @@ var condorSettings = map[string]rule{
 // has the names that start with SITE_ for its own machine attributes, as literals: HTCondor knows no
 // setting of such a name, so they mean nothing until STARTD_ATTRS publishes them.
 var condorFamilies = []struct {
-	name *regexp.Regexp
+	name pattern
 	rule rule
 }{
-	{regexp.MustCompile(`\Anum_slots_type_[0-9]{1,3}\z`), condorCount},
-	{regexp.MustCompile(`\Aslot_type_[0-9]{1,3}\z`), condorSlot},
-	{regexp.MustCompile(`\Aslot_type_[0-9]{1,3}_partitionable\z`), condorBool},
-	{regexp.MustCompile(`\Aallow_(write|daemon|negotiator|administrator|client|advertise_(master|startd|schedd))\z`), condorNamed},
-	{regexp.MustCompile(`\Adeny_(read|write|daemon|negotiator|administrator|config|client|advertise_(master|startd|schedd))\z`), condorAnyone},
-	{regexp.MustCompile(`\Asec_` + condorLevel + `_(authentication|integrity|negotiation)\z`), oneOf("REQUIRED", "PREFERRED", "OPTIONAL")},
-	{regexp.MustCompile(`\Asec_` + condorLevel + `_encryption\z`), oneOf("REQUIRED", "PREFERRED", "OPTIONAL", "NEVER")},
-	{regexp.MustCompile(`\Asec_` + condorLevel + `_authentication_methods\z`),
+	{lazy(`\Anum_slots_type_[0-9]{1,3}\z`), condorCount},
+	{lazy(`\Aslot_type_[0-9]{1,3}\z`), condorSlot},
+	{lazy(`\Aslot_type_[0-9]{1,3}_partitionable\z`), condorBool},
+	{lazy(`\Aallow_(write|daemon|negotiator|administrator|client|advertise_(master|startd|schedd))\z`), condorNamed},
+	{lazy(`\Adeny_(read|write|daemon|negotiator|administrator|config|client|advertise_(master|startd|schedd))\z`), condorAnyone},
+	{lazy(`\Asec_` + condorLevel + `_(authentication|integrity|negotiation)\z`), oneOf("REQUIRED", "PREFERRED", "OPTIONAL")},
+	{lazy(`\Asec_` + condorLevel + `_encryption\z`), oneOf("REQUIRED", "PREFERRED", "OPTIONAL", "NEVER")},
+	{lazy(`\Asec_` + condorLevel + `_authentication_methods\z`),
 		listOf(",", oneOf("FS", "IDTOKENS", "KERBEROS", "MUNGE", "PASSWORD", "SCITOKENS", "SSL", "TOKEN"))},
-	{regexp.MustCompile(`\Asec_` + condorLevel + `_crypto_methods\z`), listOf(",", oneOf("AES", "BLOWFISH", "3DES"))},
-	{regexp.MustCompile(`\Asite_[a-z0-9_]{1,60}\z`), match(`a number, TRUE, FALSE or "plain text"`,
+	{lazy(`\Asec_` + condorLevel + `_crypto_methods\z`), listOf(",", oneOf("AES", "BLOWFISH", "3DES"))},
+	{lazy(`\Asite_[a-z0-9_]{1,60}\z`), match(`a number, TRUE, FALSE or "plain text"`,
 		`-?[0-9]{1,15}(?:\.[0-9]{1,9})?|[tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|"[A-Za-z0-9_ .,:;/@+=()-]*"`)},
 }
 

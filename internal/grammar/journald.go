@@ -3,11 +3,10 @@
 package grammar
 
 import (
-	"regexp"
 	"strings"
 )
 
-var journaldSetting = regexp.MustCompile(`\A([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.*)\z`)
+var journaldSetting = lazy(`\A([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.*)\z`)
 
 // journaldNever is for what may be turned off but not on.
 var journaldNever = oneOf("no", "false", "off", "0")

@@ -3,13 +3,12 @@
 package grammar
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
-	nodeExporterFlag      = regexp.MustCompile(`\A(--[A-Za-z][A-Za-z0-9_.-]*)(?:=(.*))?\z`)
-	nodeExporterCollector = regexp.MustCompile(`\A--(?:no-)?collector\.[a-z0-9_]+\z`)
+	nodeExporterFlag      = lazy(`\A(--[A-Za-z][A-Za-z0-9_.-]*)(?:=(.*))?\z`)
+	nodeExporterCollector = lazy(`\A--(?:no-)?collector\.[a-z0-9_]+\z`)
 	nodeExporterRegexp    = match("a regular expression without $, backslash, quotes and blanks", `[A-Za-z0-9_.,:;^()|*+?\[\]{}/=@%-]+`)
 	nodeExporterListen    = match("host:port or :port", `(?:`+hostExpr+`|\[`+ip6Expr+`\])?:`+portExpr)
 )

@@ -3,7 +3,6 @@
 package grammar
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -14,10 +13,10 @@ const (
 )
 
 var (
-	promHelp   = regexp.MustCompile(`\A#[ \t]*HELP[ \t]+(` + metricExpr + `)(?:[ \t]+(?:[^\\]|\\[\\n])*)?\z`)
-	promType   = regexp.MustCompile(`\A#[ \t]*TYPE[ \t]+(` + metricExpr + `)[ \t]+(?:counter|gauge|histogram|summary|untyped)\z`)
-	promWord   = regexp.MustCompile(`\A#[ \t]*(HELP|TYPE)(?:[ \t]|\z)`)
-	promSample = regexp.MustCompile(`\A(` + metricExpr + `)[ \t]*(?:\{[ \t]*(?:` + labelExpr + `(?:[ \t]*,[ \t]*` +
+	promHelp   = lazy(`\A#[ \t]*HELP[ \t]+(` + metricExpr + `)(?:[ \t]+(?:[^\\]|\\[\\n])*)?\z`)
+	promType   = lazy(`\A#[ \t]*TYPE[ \t]+(` + metricExpr + `)[ \t]+(?:counter|gauge|histogram|summary|untyped)\z`)
+	promWord   = lazy(`\A#[ \t]*(HELP|TYPE)(?:[ \t]|\z)`)
+	promSample = lazy(`\A(` + metricExpr + `)[ \t]*(?:\{[ \t]*(?:` + labelExpr + `(?:[ \t]*,[ \t]*` +
 		labelExpr + `)*[ \t]*,?[ \t]*)?\}[ \t]*|[ \t])[ \t]*(?:` + valueExpr + `)([ \t]+-?[0-9]+)?\z`)
 )
 

@@ -3,7 +3,6 @@
 package grammar
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -16,17 +15,17 @@ import (
 // Everything else, such as a property filter, an expression, a block, a ruleset or a program name, is
 // refused by its first word.
 var (
-	rsyslogLegacy    = regexp.MustCompile(`\A(\$[A-Za-z][A-Za-z0-9_]*)[ \t]+(\S.*)\z`)
-	rsyslogObject    = regexp.MustCompile(`\A([A-Za-z_]+)[ \t]*\(`)
-	rsyslogParameter = regexp.MustCompile(`\A([A-Za-z][A-Za-z0-9_.]*)[ \t]*=[ \t]*"([^"]*)"`)
-	rsyslogRule      = regexp.MustCompile(`\A([^ \t]+)[ \t]+(.*)\z`)
+	rsyslogLegacy    = lazy(`\A(\$[A-Za-z][A-Za-z0-9_]*)[ \t]+(\S.*)\z`)
+	rsyslogObject    = lazy(`\A([A-Za-z_]+)[ \t]*\(`)
+	rsyslogParameter = lazy(`\A([A-Za-z][A-Za-z0-9_.]*)[ \t]*=[ \t]*"([^"]*)"`)
+	rsyslogRule      = lazy(`\A([^ \t]+)[ \t]+(.*)\z`)
 
 	// rsyslog 8 documentation, "Filter Conditions", "Selectors"; the names are those of syslog(3).
-	rsyslogSelector = regexp.MustCompile(`\A` + selectorExpr + `(?:;` + selectorExpr + `)*\z`)
+	rsyslogSelector = lazy(`\A` + selectorExpr + `(?:;` + selectorExpr + `)*\z`)
 
 	// rsyslog 8 documentation, "Actions", "Remote Machine": @ is UDP, @@ is TCP, then options in
 	// parentheses (z compression, o octet-counted framing), host, port and template.
-	rsyslogForward = regexp.MustCompile(`\A@@?(?:\((?:o|z[0-9])(?:,(?:o|z[0-9]))*\))?` +
+	rsyslogForward = lazy(`\A@@?(?:\((?:o|z[0-9])(?:,(?:o|z[0-9]))*\))?` +
 		`(?:` + hostExpr + `|\[` + ip6Expr + `\])(?::` + portExpr + `)?(?:;([A-Za-z0-9_]+))?\z`)
 )
 

@@ -3,13 +3,12 @@
 package grammar
 
 import (
-	"regexp"
 	"strings"
 )
 
 // slurmPair is Key=value or Key="value", with blanks around the sign. Slurm knows += and the like too;
 // they are refused with everything else that is not a pair.
-var slurmPair = regexp.MustCompile(`\A([A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:"([^"]*)"|([^ \t"]+))(?:[ \t]+|\z)`)
+var slurmPair = lazy(`\A([A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:"([^"]*)"|([^ \t"]+))(?:[ \t]+|\z)`)
 
 // checkSlurm allows slurm.conf(5) of Slurm 22.05: the names and ports of the daemons, their timeouts and
 // logs, nodes and partitions, and the plugins that Slurm itself brings and that start nothing.

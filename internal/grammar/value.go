@@ -3,7 +3,6 @@
 package grammar
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +25,7 @@ func oneOf(words ...string) rule {
 
 // match allows what the expression matches as a whole.
 func match(want, expr string) rule {
-	re := regexp.MustCompile(`\A(?:` + expr + `)\z`)
+	re := lazy(`\A(?:` + expr + `)\z`)
 	return rule{want, re.MatchString}
 }
 
@@ -52,7 +51,7 @@ func listOf(separators string, item rule) rule {
 
 // below allows an absolute path that starts with one of the prefixes and has no ".." in it.
 func below(prefixes ...string) rule {
-	plain := regexp.MustCompile(`\A/[A-Za-z0-9._%@+/-]+\z`)
+	plain := lazy(`\A/[A-Za-z0-9._%@+/-]+\z`)
 	return rule{"a plain path that starts with " + strings.Join(prefixes, " or "), func(s string) bool {
 		return plain.MatchString(s) && !strings.Contains(s, "..") &&
 			slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })

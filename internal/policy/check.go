@@ -132,7 +132,7 @@ func (p *Policy) checkChange(c Change, acc Accounts) (Decided, []Refusal) {
 	}
 	switch c.Type {
 	case Symlink:
-		if why := p.checkTarget(c, class); why != "" {
+		if why := p.checkTarget(c, class, rule); why != "" {
 			return Decided{}, no("symlink", "%s", why)
 		}
 	case File:
@@ -199,16 +199,37 @@ func orOwners(owners []string) string {
 	return " or " + strings.Join(owners, " or ")
 }
 
-// checkTarget lets a symlink point only to a path of its own class.
-func (p *Policy) checkTarget(c Change, class string) string {
+// checkTarget lets a symlink point only to a path of its own class, and one in
+// the place of a configuration only to what is held to the same grammar.
+func (p *Policy) checkTarget(c Change, class string, own *PathRule) string {
 	t := c.Target
+	if goesUpLate(t) {
+		return fmt.Sprintf("its target %q goes up again behind a name that may be a link itself: write it without that", c.Target)
+	}
 	if !path.IsAbs(t) {
 		t = path.Join(path.Dir(c.Path), t)
 	}
-	if other, rule := p.ruleFor(path.Clean(t)); rule == nil || other != class || alwaysRefused(path.Clean(t)) != "" {
+	other, rule := p.ruleFor(path.Clean(t))
+	if rule == nil || other != class || alwaysRefused(path.Clean(t)) != "" {
 		return fmt.Sprintf("its target %q lies outside the class %s", c.Target, class)
 	}
+	if own.Grammar != "" && (rule.Grammar != own.Grammar || !slices.Equal(rule.Allow, own.Allow)) {
+		return fmt.Sprintf("its target %q is not held to the grammar %s: make it a file", c.Target, own.Grammar)
+	}
 	return ""
+}
+
+// goesUpLate tells that a target has a ".." that is not at its beginning: what
+// stands before it may be a symlink, and ".." then leads where nobody checked.
+func goesUpLate(target string) bool {
+	named := path.IsAbs(target)
+	for e := range strings.SplitSeq(target, "/") {
+		if e == ".." && named {
+			return true
+		}
+		named = named || e != "" && e != "." && e != ".."
+	}
+	return false
 }
 
 // checkContent holds a file against its grammar, or against its size when the

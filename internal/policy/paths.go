@@ -18,8 +18,8 @@ var always = []struct{ why, patterns string }{
 			"/etc/ssh/** /etc/pam.conf /etc/pam.d/** /etc/security/** /etc/login.defs /etc/securetty /etc/nsswitch.conf /etc/krb5* " +
 			"/root/** /home/** /etc/polkit-1/** /usr/share/polkit-1/** /etc/hosts.equiv /etc/skel/**"},
 	{"the dynamic linker and login shells run this in every process",
-		"/etc/ld.so.* /etc/ld.so.conf.d/** /etc/profile* /etc/profile.d/** /etc/bash* /etc/bash_completion.d/** /etc/zsh/** /etc/environment " +
-			"/etc/environment.d/** /etc/shells /etc/inputrc"},
+		"/etc/ld.so.* /etc/ld.so.conf.d/** /etc/profile* /etc/profile.d/** /etc/bash* /etc/bash_completion.d/** /etc/zsh* /etc/zsh/** " +
+			"/etc/csh* /etc/csh/** /etc/ksh* /etc/fish/** /etc/environment /etc/environment.d/** /etc/shells /etc/inputrc"},
 	{"timed jobs are no part of contextualisation",
 		"/etc/cron* /etc/cron.d/** /etc/cron.hourly/** /etc/cron.daily/** /etc/cron.weekly/** /etc/cron.monthly/** /etc/anacrontab /etc/at.* " +
 			"/var/spool/cron/** /var/spool/at/**"},
@@ -46,7 +46,8 @@ var always = []struct{ why, patterns string }{
 func alwaysRefused(p string) string {
 	for _, a := range always {
 		for pattern := range strings.FieldsSeq(a.patterns) {
-			if matchPath(pattern, p) {
+			// What lies below is meant too: /etc/krb5* and /etc/krb5.conf.d/x.
+			if matchPath(strings.TrimSuffix(pattern, "/**")+"/**", p) {
 				return a.why
 			}
 		}

@@ -178,7 +178,7 @@ func (p *Policy) classes() []namedClass {
 
 func (r *PathRule) validate() error {
 	switch {
-	case !path.IsAbs(r.Path) || path.Clean(r.Path) != r.Path || r.Path == "/":
+	case !path.IsAbs(r.Path) || path.Clean(r.Path) != r.Path || r.Path == "/" || r.Path == "/**":
 		return fmt.Errorf("%q is not an absolute, clean path", r.Path)
 	case !validGlob(r.Path):
 		return fmt.Errorf("%q: ** stands only as the last element, and [ ] must be balanced", r.Path)

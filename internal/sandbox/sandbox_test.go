@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,10 @@ func TestMain(m *testing.M) {
 func newRoot(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("confinement needs root; CI runs as root and fails if this skips")
+		if os.Getenv("CTXAGENT_REQUIRE_ROOT") == "1" {
+			t.Fatal("confinement needs root")
+		}
+		t.Skip("SKIPPED, NOTHING WAS CONFINED: confinement needs root")
 	}
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
@@ -92,7 +96,7 @@ func run(t *testing.T, root, script string, edit ...func(*Spec)) *Result {
 // read returns what the script left in the upper layer of the root.
 func read(t *testing.T, res *Result, name string) string {
 	t.Helper()
-	r, err := os.OpenRoot("/proc/self/fd/" + itoa(res.Layers[0].Upper.Fd()))
+	r, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(int(res.Layers[0].Upper.Fd())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,14 +104,6 @@ func read(t *testing.T, res *Result, name string) string {
 	b, err := r.ReadFile(name)
 	if err != nil {
 		t.Fatalf("the script left no %s: %v\noutput: %s", name, err, res.Output)
-	}
-	return string(b)
-}
-
-func itoa(n uintptr) string {
-	var b []byte
-	for ; n > 0 || len(b) == 0; n /= 10 {
-		b = append([]byte{byte('0' + n%10)}, b...)
 	}
 	return string(b)
 }

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/sandbox"
@@ -52,10 +53,14 @@ func environment(c Context, r *report.Receipt) (env, warnings []string) {
 	return env, warnings
 }
 
-var assignment = regexp.MustCompile(`^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+// The patterns are compiled when a disc has a context.sh: the agent starts at
+// every boot, and most discs have none.
+var assignment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$`) })
 
 // reserved names would change how the script's own programs run.
-var reserved = regexp.MustCompile(`^(PATH|IFS|ENV|BASH_.*|BASHOPTS|SHELLOPTS|SHELL|HOME|LD_.*|GCONV_PATH|LOCPATH|NLSPATH|PYTHON.*|PERL.*|RUBY.*|PS4|PROMPT_COMMAND|CTX_.*|CONTEXT_DIR|.*_proxy|.*_PROXY)$`)
+var reserved = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(PATH|IFS|ENV|BASH_.*|BASHOPTS|SHELLOPTS|SHELL|HOME|LD_.*|GCONV_PATH|LOCPATH|NLSPATH|PYTHON.*|PERL.*|RUBY.*|PS4|PROMPT_COMMAND|CTX_.*|CONTEXT_DIR|.*_proxy|.*_PROXY)$`)
+})
 
 // assignments reads context.sh as data: lines of NAME=value with one plain,
 // 'single' or "double" quoted value. It is never run; what is anything else is
@@ -69,7 +74,7 @@ func assignments(name, text string, warnings []string) (env, warned []string) {
 		skip := func(why string) {
 			warnings = append(warnings, fmt.Sprintf("%s line %d is left out: %s", name, i+1, why))
 		}
-		m := assignment.FindStringSubmatch(line)
+		m := assignment().FindStringSubmatch(line)
 		if m == nil {
 			skip("only NAME=value is read, and never run")
 			continue
@@ -78,7 +83,7 @@ func assignments(name, text string, warnings []string) (env, warned []string) {
 		switch {
 		case !ok:
 			skip("the value needs a shell: use one plain or quoted word without $, ` or \\")
-		case reserved.MatchString(m[1]):
+		case reserved().MatchString(m[1]):
 			skip(m[1] + " is reserved")
 		default:
 			env = append(env, m[1]+"="+value)
