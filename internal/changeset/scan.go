@@ -54,7 +54,7 @@ func Scan(layers []Layer, lim Limits) ([]policy.Change, error) {
 	s := &scanner{lim: lim, names: map[inode]uint64{}}
 	for _, l := range layers {
 		s.layer = l
-		if err := s.directory(l.At, l.Lower, l.Upper, 0); err != nil {
+		if err := s.directory(l.At, l.Lower, l.Upper, false, 0); err != nil {
 			return nil, err
 		}
 		if err := s.metadata(l.At, l.Lower, l.Upper); err != nil {
@@ -99,8 +99,9 @@ func (s *scanner) add(c policy.Change, st *unix.Stat_t) error {
 }
 
 // directory compares upper, a directory, with lower, which is nil where the
-// root has none.
-func (s *scanner) directory(at string, lower, upper *os.File, depth int) error {
+// root has none. hides tells that the script made a directory above anew:
+// overlayfs marks that one alone, and it hides what lies below in the root.
+func (s *scanner) directory(at string, lower, upper *os.File, hides bool, depth int) error {
 	if depth > maxDepth {
 		return &LimitError{Path: at, Reason: fmt.Sprintf("directories are nested deeper than %d", maxDepth)}
 	}
@@ -108,12 +109,13 @@ func (s *scanner) directory(at string, lower, upper *os.File, depth int) error {
 	if err != nil {
 		return err
 	}
+	hides = hides || opaque(upper)
 	for _, name := range names {
-		if err := s.entry(path.Join(at, name), name, lower, upper, depth); err != nil {
+		if err := s.entry(path.Join(at, name), name, lower, upper, hides, depth); err != nil {
 			return err
 		}
 	}
-	if lower == nil || !opaque(upper) {
+	if lower == nil || !hides {
 		return nil
 	}
 	// The script removed the directory and made it anew: what was below and is
@@ -133,7 +135,7 @@ func (s *scanner) directory(at string, lower, upper *os.File, depth int) error {
 }
 
 // entry compares one name of an upper directory with the lower one's.
-func (s *scanner) entry(at, name string, lower, upper *os.File, depth int) error {
+func (s *scanner) entry(at, name string, lower, upper *os.File, hides bool, depth int) error {
 	up, err := lstat(upper, name)
 	if err != nil {
 		return err
@@ -165,10 +167,10 @@ func (s *scanner) entry(at, name string, lower, upper *os.File, depth int) error
 	if typeOf(up) != policy.Directory {
 		return nil
 	}
-	return s.descend(at, name, lower, upper, low, depth)
+	return s.descend(at, name, lower, upper, low, hides, depth)
 }
 
-func (s *scanner) descend(at, name string, lower, upper *os.File, low *unix.Stat_t, depth int) error {
+func (s *scanner) descend(at, name string, lower, upper *os.File, low *unix.Stat_t, hides bool, depth int) error {
 	sub, err := openDir(upper, name)
 	if err != nil {
 		return err
@@ -181,7 +183,7 @@ func (s *scanner) descend(at, name string, lower, upper *os.File, low *unix.Stat
 		}
 		defer lowSub.Close()
 	}
-	return s.directory(at, lowSub, sub, depth+1)
+	return s.directory(at, lowSub, sub, hides, depth+1)
 }
 
 // gone records the removal of a path and of everything below it.
