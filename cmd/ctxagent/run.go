@@ -60,10 +60,8 @@ func runStage(ctx context.Context, args []string, log *slog.Logger) (err error) 
 		return &exitError{2, err}
 	}
 	defer func() { err = errors.Join(err, a.root.Close()) }()
-	for dir, mode := range map[string]os.FileMode{runDir: 0o755, keepDir: 0o700} {
-		if err := a.root.MkdirAll(dir, mode); err != nil {
-			return err
-		}
+	if err := a.root.MkdirAll(runDir, 0o755); err != nil {
+		return err
 	}
 	lock, err := lockStage(a.root)
 	if err != nil {
@@ -93,8 +91,11 @@ func (a *agent) run(ctx context.Context, stage string) error {
 	r.Durations["total"] = time.Since(began).Milliseconds()
 	r.Clock.EndedMonotonic = stages.Monotonic()
 	a.tell(r)
-	if err := errors.Join(r.Write(a.root, runDir), r.Write(a.root, keepDir)); err != nil {
+	if err := r.Write(a.root, runDir); err != nil {
 		return fmt.Errorf("write receipt: %w", err)
+	}
+	if err := errors.Join(a.root.MkdirAll(keepDir, 0o700), r.Write(a.root, keepDir)); err != nil {
+		a.log.Warn("the receipt is not kept over boots", "stage", stage, "err", err)
 	}
 	if r.ExitCode != 0 {
 		return &exitError{status: r.ExitCode}

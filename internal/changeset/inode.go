@@ -112,10 +112,9 @@ func readlink(dir *os.File, name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// digest streams a regular file of at most limit bytes through SHA-256 and
-// keeps the first keep bytes if that is all there is. Above limit it returns
-// nothing: a sparse terabyte must not hold up the boot.
-func digest(dir *os.File, name string, keep, limit int64) (sum string, data []byte, err error) {
+// digest streams a regular file through SHA-256, and returns its content if that
+// is at most keep bytes.
+func digest(dir *os.File, name string, keep int64) (sum string, data []byte, err error) {
 	f, err := openFile(dir, name)
 	if err != nil {
 		return "", nil, err
@@ -125,22 +124,14 @@ func digest(dir *os.File, name string, keep, limit int64) (sum string, data []by
 	if err != nil {
 		return "", nil, err
 	}
-	if info.Size() > limit {
-		return "", nil, nil
-	}
 	h := sha256.New()
-	var head bytes.Buffer
-	w := io.Writer(h)
-	if info.Size() <= keep {
-		w = io.MultiWriter(h, &head)
+	if info.Size() > keep {
+		_, err = io.Copy(h, f)
+		return hex.EncodeToString(h.Sum(nil)), nil, err
 	}
-	if _, err := io.Copy(w, io.LimitReader(f, limit+1)); err != nil {
-		return "", nil, err
-	}
-	if info.Size() <= keep {
-		data = head.Bytes()
-	}
-	return hex.EncodeToString(h.Sum(nil)), data, nil
+	var content bytes.Buffer
+	_, err = io.Copy(io.MultiWriter(h, &content), io.LimitReader(f, keep+1))
+	return hex.EncodeToString(h.Sum(nil)), content.Bytes(), err
 }
 
 // xattrDifference names the extended attributes that were added, removed or

@@ -29,10 +29,11 @@ type Layer struct {
 	Lower, Upper *os.File
 }
 
-// Limits bound a scan. A file above MaxFile bytes is listed without a digest.
+// Limits bound a scan. Bytes is how long the files in the upper layers may be
+// together; a sparse file counts with its length, not with what it takes.
 type Limits struct {
 	Changes int
-	MaxFile int64
+	Bytes   int64
 }
 
 // LimitError tells which limit a staging tree exceeds.
@@ -42,6 +43,10 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string { return fmt.Sprintf("scan %q: %s", e.Path, e.Reason) }
+
+// maxHeld is how many bytes of content are kept for the policy, in all files
+// together. Configuration is far smaller; a flood of sparse files is not.
+const maxHeld = 32 << 20
 
 // maxDepth is the number of nested directories a scan follows; each costs two
 // descriptors.
@@ -79,6 +84,8 @@ type link struct {
 
 type scanner struct {
 	lim     Limits
+	bytes   int64 // of the files seen so far
+	held    int64 // of their content kept
 	layer   Layer
 	changes []policy.Change
 	links   []link           // parallel to changes: the identity of new files
@@ -197,7 +204,7 @@ func (s *scanner) gone(at, name string, lower *os.File, depth int) error {
 	c.Before = &before
 	switch c.Type {
 	case policy.File:
-		if c.SHA256Before, _, err = digest(lower, name, 0, s.lim.MaxFile); err != nil {
+		if c.SHA256Before, _, err = digest(lower, name, -1); err != nil {
 			return err
 		}
 	case policy.Symlink:
@@ -294,16 +301,24 @@ func (s *scanner) compare(at, name string, lower, upper *os.File, low, up *unix.
 // whether the content is the root's.
 func (s *scanner) file(c *policy.Change, name string, lower, upper *os.File, low, up *unix.Stat_t, same bool) (bool, error) {
 	c.Size = up.Size
+	if s.bytes += up.Size; s.bytes > s.lim.Bytes {
+		return false, &LimitError{Path: c.Path, Reason: fmt.Sprintf("the files written are together longer than %d bytes", s.lim.Bytes)}
+	}
+	keep := int64(policy.MaxChecked)
+	if s.held+up.Size > maxHeld {
+		keep = -1
+	}
 	var err error
-	if c.SHA256After, c.Data, err = digest(upper, name, policy.MaxChecked, s.lim.MaxFile); err != nil {
+	if c.SHA256After, c.Data, err = digest(upper, name, keep); err != nil {
 		return false, err
 	}
+	s.held += int64(len(c.Data))
 	layer, rel := s.layer, strings.TrimPrefix(strings.TrimPrefix(c.Path, s.layer.At), "/")
 	c.Open = func() (io.ReadCloser, error) { return openBeneath(layer.Upper, rel) }
 	if low == nil || c.TypeBefore != policy.File {
 		return false, nil
 	}
-	if c.SHA256Before, _, err = digest(lower, name, 0, max(s.lim.MaxFile, low.Size)); err != nil {
+	if c.SHA256Before, _, err = digest(lower, name, -1); err != nil {
 		return false, err
 	}
 	return same && low.Size == up.Size && c.SHA256Before == c.SHA256After, nil

@@ -276,7 +276,7 @@ func (r *Receipt) Line() string {
 		fmt.Fprintf(&b, ", %d refusals of %d changes", n, len(r.Changes))
 	}
 	if r.Disc != nil {
-		fmt.Fprintf(&b, ", disc %s label %q digest %.12s", r.Disc.Device, r.Disc.Label, r.Disc.Digest)
+		fmt.Fprintf(&b, ", disc %s label %q digest %.12s", oneLine(r.Disc.Device), r.Disc.Label, r.Disc.Digest)
 	}
 	if r.Network != nil {
 		fmt.Fprintf(&b, ", %s %s", r.Network.Interface, r.Network.Address)

@@ -42,7 +42,7 @@ func environment(c Context, r *report.Receipt) (env, warnings []string) {
 		env, warnings = assignments(name, string(b), warnings)
 	}
 	env = append(env, "PATH="+searchPath, "HOME=/", "LANG=C", "CONTEXT_DIR="+sandbox.ContextDir,
-		"CTX_STAGE="+r.Stage, "CTX_DEVICE="+c.Disc.Device, "CTX_LABEL="+c.Disc.Label, "CTX_DIGEST="+c.Disc.Digest)
+		"CTX_STAGE="+r.Stage, "CTX_DEVICE="+c.Disc.Device, "CTX_LABEL="+strings.ReplaceAll(c.Disc.Label, "\x00", ""), "CTX_DIGEST="+c.Disc.Digest)
 	if n := r.Network; n != nil {
 		address := n.Address
 		if p, err := netip.ParsePrefix(n.Address); err == nil {
@@ -81,6 +81,8 @@ func assignments(name, text string, warnings []string) (env, warned []string) {
 		}
 		value, ok := unquote(m[2])
 		switch {
+		case strings.Contains(line, "\x00"):
+			skip("it has a NUL byte")
 		case !ok:
 			skip("the value needs a shell: use one plain or quoted word without $, ` or \\")
 		case reserved().MatchString(m[1]):

@@ -86,7 +86,7 @@ func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("close the staging tree: %v", err))
 		}
 	}()
-	m.conclude(r, s, res)
+	m.conclude(ctx, r, s, res)
 }
 
 // run starts the script and notes in the receipt how it ended.
@@ -133,12 +133,14 @@ func (m *Machine) endUnrun(r *report.Receipt, s *script, err error) {
 
 // conclude reads what the script left and decides. A script that failed has its
 // changes listed too: they tell how far it came.
-func (m *Machine) conclude(r *report.Receipt, s *script, res *sandbox.Result) {
+func (m *Machine) conclude(ctx context.Context, r *report.Receipt, s *script, res *sandbox.Result) {
 	began := time.Now()
 	approved, err := m.check(r, res)
 	r.Durations["check"] = time.Since(began).Milliseconds()
 	var refused *policy.RefusedError
 	switch {
+	case res.TimedOut && errors.Is(ctx.Err(), context.Canceled):
+		r.End(report.Failed, fmt.Errorf("%s was ended because the agent was asked to end", s.name))
 	case res.TimedOut:
 		r.End(report.Timeout, fmt.Errorf("%s ran longer than %v, the policy's limits.deadline", s.name, time.Duration(m.Policy.Limits.Deadline)))
 	case res.Signal != "":
@@ -160,7 +162,7 @@ func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved
 	for _, l := range res.Layers {
 		layers = append(layers, changeset.Layer(l))
 	}
-	changes, err := changeset.Scan(layers, changeset.Limits{Changes: m.Policy.Limits.Changes, MaxFile: int64(m.Policy.Limits.Bytes)})
+	changes, err := changeset.Scan(layers, changeset.Limits{Changes: m.Policy.Limits.Changes, Bytes: int64(m.Policy.Limits.Bytes)})
 	var limit *changeset.LimitError
 	if errors.As(err, &limit) {
 		err = &policy.RefusedError{Refusals: []policy.Refusal{{Path: limit.Path, Rule: "limits", Reason: limit.Reason}}}
