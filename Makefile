@@ -45,6 +45,7 @@ lint:
 
 bench: build
 	go test -run '^$$' -bench . -benchtime 20x ./cmd/ctxagent
+	go test -run '^$$$$' -bench . -benchtime 3x -timeout 20m ./test/guest
 
 fuzz:
 	go test -run '^$$' -fuzz FuzzVolume -fuzztime $(FUZZTIME) ./internal/iso9660

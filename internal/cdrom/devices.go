@@ -104,12 +104,13 @@ var carriers = []struct {
 	name    string
 	carries func(dev string) (carries, scans bool)
 }{
-	// PCI class 01: mass storage controller, with 08 NVMe (PCI Code and ID
-	// Assignment). A virtio one (vendor 1af4) scans as a virtio device.
+	// PCI class 01: mass storage controller, but 08, NVMe, which carries no disc
+	// (PCI Code and ID Assignment). A virtio one (vendor 1af4) scans as a virtio
+	// device.
 	{"pci", func(dev string) (carries, scans bool) {
 		class := attribute(dev, "class")
-		carries = strings.HasPrefix(class, "0x01")
-		return carries, !strings.HasPrefix(class, "0x0108") && attribute(dev, "vendor") != "0x1af4"
+		carries = strings.HasPrefix(class, "0x01") && !strings.HasPrefix(class, "0x0108")
+		return carries, attribute(dev, "vendor") != "0x1af4"
 	}},
 	// Virtio device IDs 2, block, and 8, SCSI host (virtio 1.2 §5).
 	{"virtio", func(dev string) (bool, bool) {

@@ -22,7 +22,7 @@ import (
 )
 
 // buildAgent builds the real binary, once for all tests.
-func buildAgent(t *testing.T) string {
+func buildAgent(t testing.TB) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "ctxagent")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", binary, "../../cmd/ctxagent")
