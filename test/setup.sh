@@ -34,7 +34,7 @@ go_version() { awk '$1 == "go" { print $2; exit }' go.mod; }
 # have_go reports whether DIR/go (or go) is new enough.
 have_go() {
 	local got
-	got=$("$1" env GOVERSION 2>/dev/null) || return 1
+	got=$("$1" env GOVERSION 2>/dev/null) || return 1 # too old for this tree's go.mod, or not there
 	[ "$(printf '%s\n' "go$(go_version)" "$got" | sort -V | head -n 1)" = "go$(go_version)" ]
 }
 
@@ -72,7 +72,8 @@ if $want_go; then
 	scratch=$(mktemp -d)
 	trap 'rm -rf "$scratch"' EXIT
 	echo 'module scratch' >"$scratch/go.mod"
-	arch=$(go env GOARCH)
+	# Not in this tree: an old Go cannot read its go.mod.
+	arch=$(cd "$scratch" && go env GOARCH)
 	dir=$(cd "$scratch" && GOFLAGS=-mod=mod GOTOOLCHAIN=local go mod download -json \
 		"golang.org/toolchain@v0.0.1-go$(go_version).linux-$arch" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
 	[ -n "$dir" ] || { echo "setup: Go $(go_version) cannot be fetched" >&2; exit 1; }
