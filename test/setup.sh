@@ -28,14 +28,13 @@ needs() {
 	EOF
 }
 
-# go_version is what go.mod asks for.
-go_version() { awk '$1 == "go" { print $2; exit }' go.mod; }
+want=go$(awk '$1 == "go" { print $2; exit }' go.mod)
 
-# have_go reports whether DIR/go (or go) is new enough.
+# have_go reports whether the Go command $1 is there and new enough.
 have_go() {
 	local got
-	got=$("$1" env GOVERSION 2>/dev/null) || return 1 # too old for this tree's go.mod, or not there
-	[ "$(printf '%s\n' "go$(go_version)" "$got" | sort -V | head -n 1)" = "go$(go_version)" ]
+	got=$("$1" env GOVERSION 2>/dev/null) || return 1
+	[ "$(printf '%s\n' "$want" "$got" | sort -V | head -n 1)" = "$want" ]
 }
 
 as_root() {
@@ -56,7 +55,7 @@ want_go=false
 if ! have_go go && ! have_go build/go/bin/go; then
 	want_go=true
 	command -v go >/dev/null || packages+=(golang-go)
-	lines+=("$(printf '  %-18s %s' "Go $(go_version)" "build ctxagent (by Debian's golang-go, into build/go)")")
+	lines+=("$(printf '  %-18s %s' "$want" "build ctxagent (by Debian's golang-go, into build/go)")")
 fi
 [ "${#lines[@]}" -gt 0 ] || exit 0
 
@@ -72,11 +71,10 @@ if $want_go; then
 	scratch=$(mktemp -d)
 	trap 'rm -rf "$scratch"' EXIT
 	echo 'module scratch' >"$scratch/go.mod"
-	# Not in this tree: an old Go cannot read its go.mod.
-	arch=$(cd "$scratch" && go env GOARCH)
+	arch=$(go env GOARCH)
 	dir=$(cd "$scratch" && GOFLAGS=-mod=mod GOTOOLCHAIN=local go mod download -json \
-		"golang.org/toolchain@v0.0.1-go$(go_version).linux-$arch" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-	[ -n "$dir" ] || { echo "setup: Go $(go_version) cannot be fetched" >&2; exit 1; }
+		"golang.org/toolchain@v0.0.1-$want.linux-$arch" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+	[ -n "$dir" ] || { echo "setup: $want cannot be fetched" >&2; exit 1; }
 	mkdir -p build
 	rm -rf build/go
 	cp -r "$dir" build/go
