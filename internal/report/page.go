@@ -63,7 +63,7 @@ func (p *page) head(r *Receipt) {
 		p.f("  disc      %s, label %q, %s, digest %.16s…\n", oneLine(d.Device), d.Label, d.Flavour, d.Digest)
 	}
 	if n := r.Network; n != nil {
-		p.f("  network   %s has %s", n.Interface, n.Address)
+		p.f("  network   %s has %s", oneLine(n.Interface), n.Address)
 		if n.Gateway != "" {
 			p.f(", gateway %s", n.Gateway)
 		}

@@ -9,6 +9,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -246,6 +247,10 @@ func (r *Receipt) Write(root *os.Root, dir string) error {
 	}
 	name := path.Join(dir, r.Stage+".json")
 	tmp := name + ".new"
+	// What a stage that was cut off left half done would keep its mode.
+	if err := root.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	if err := root.WriteFile(tmp, b, 0o600); err != nil {
 		return err
 	}
@@ -279,7 +284,7 @@ func (r *Receipt) Line() string {
 		fmt.Fprintf(&b, ", disc %s label %q digest %.12s", oneLine(r.Disc.Device), r.Disc.Label, r.Disc.Digest)
 	}
 	if r.Network != nil {
-		fmt.Fprintf(&b, ", %s %s", r.Network.Interface, r.Network.Address)
+		fmt.Fprintf(&b, ", %s %s", oneLine(r.Network.Interface), r.Network.Address)
 	}
 	fmt.Fprintf(&b, ", %d ms", r.Durations["total"])
 	if r.Error != "" {

@@ -35,7 +35,9 @@ func ids(root *os.Root, name string) (map[string]uint32, error) {
 		return nil, err
 	}
 	defer f.Close()
-	s := bufio.NewScanner(io.LimitReader(f, 16<<20))
+	const most = 16 << 20
+	s := bufio.NewScanner(io.LimitReader(f, most))
+	s.Buffer(nil, most) // a group's line names all its members
 	for s.Scan() {
 		fields := strings.Split(s.Text(), ":")
 		if len(fields) < 3 {

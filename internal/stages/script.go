@@ -91,7 +91,10 @@ func (s *script) interpret(b []byte) error {
 	}
 	// The kernel hands everything after the interpreter on as one argument
 	// (execve(2), "Interpreter scripts").
-	program, arg, _ := strings.Cut(strings.TrimSpace(line), " ")
+	program, arg := strings.TrimSpace(line), ""
+	if i := strings.IndexAny(program, " \t"); i > 0 {
+		program, arg = program[:i], program[i:]
+	}
 	if program == "" {
 		return errors.New("its #! line names no interpreter")
 	}
