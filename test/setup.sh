@@ -52,10 +52,10 @@ while read -r package probe reason; do
 	lines+=("$(printf '  %-18s %s' "$package" "$reason")")
 done < <(needs "${1:?demo or test}")
 want_go=false
-if ! have_go go && ! have_go build/go/bin/go; then
+if ! have_go go && ! have_go .build/go/bin/go; then
 	want_go=true
 	command -v go >/dev/null || packages+=(golang-go)
-	lines+=("$(printf '  %-18s %s' "$want" "build ctxagent (by Debian's golang-go, into build/go)")")
+	lines+=("$(printf '  %-18s %s' "$want" "build ctxagent (by Debian's golang-go, into .build/go)")")
 fi
 [ "${#lines[@]}" -gt 0 ] || exit 0
 
@@ -75,10 +75,10 @@ if $want_go; then
 	dir=$(cd "$scratch" && GOFLAGS=-mod=mod GOTOOLCHAIN=local go mod download -json \
 		"golang.org/toolchain@v0.0.1-$want.linux-$arch" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
 	[ -n "$dir" ] || { echo "setup: $want cannot be fetched" >&2; exit 1; }
-	mkdir -p build
-	rm -rf build/go
-	cp -r "$dir" build/go
-	chmod -R u+w build/go
-	chmod -R +x build/go/bin build/go/pkg/tool
+	mkdir -p .build
+	rm -rf .build/go
+	cp -r "$dir" .build/go
+	chmod -R u+w .build/go
+	chmod -R +x .build/go/bin .build/go/pkg/tool
 fi
 echo "installed."

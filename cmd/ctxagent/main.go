@@ -66,6 +66,7 @@ func main() {
 		os.Exit(status)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop) // a second signal ends a run that does not heed the first
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop() // os.Exit skips defers
 	os.Exit(exitCode(err, os.Stderr))

@@ -105,8 +105,9 @@ func (a *agent) run(ctx context.Context, stage string) error {
 
 // prolog finds the disc, reads it, and runs the first stage.
 func (a *agent) prolog(ctx context.Context, r *report.Receipt) {
-	// What an earlier prolog of this boot left must not lead an epilog.
-	if err := freshDirs(a.root, discDir, filesDir, workDir); err != nil {
+	// What earlier stages of this boot left must not lead an epilog, should this
+	// one be killed.
+	if err := errors.Join(report.Remove(a.root, runDir, stages.Prolog, stages.Epilog), freshDirs(a.root, discDir, filesDir, workDir)); err != nil {
 		r.End(report.Failed, err)
 		return
 	}
@@ -130,6 +131,9 @@ func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration)
 	d, err := newFinder(a.policy, a.media, wait).Find(ctx, files)
 	if err != nil {
 		endMedia(r, err)
+		if err := freshDirs(a.root, filesDir); err != nil { // part of a disc that was too large, say
+			r.Warnings = append(r.Warnings, err.Error())
+		}
 		return nil, false
 	}
 	if err := keepDisc(a.root, d); err != nil {

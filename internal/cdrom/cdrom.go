@@ -91,12 +91,18 @@ type File struct {
 func (d *Disc) Script(name string) string {
 	i := slices.IndexFunc(d.Files, func(f File) bool { return f.Path == name && f.Type.IsRegular() })
 	if i < 0 {
-		i = slices.IndexFunc(d.Files, func(f File) bool { return strings.EqualFold(f.Path, name) && f.Type.IsRegular() })
+		i = slices.IndexFunc(d.Files, func(f File) bool { return sameName(f.Path, name) && f.Type.IsRegular() })
 	}
 	if i < 0 {
 		return ""
 	}
 	return d.Files[i].Path
+}
+
+// sameName compares without regard to the case of ASCII letters: Unicode's folding
+// would take the long s of prolog.\u017fh for one.
+func sameName(name, lower string) bool {
+	return len(name) == len(lower) && strings.EqualFold(name, lower)
 }
 
 // markers are the names that make a disc a context disc.
@@ -220,7 +226,7 @@ func (f Finder) recognise(m *medium) (string, error) {
 		return "", err
 	}
 	there := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		return slices.ContainsFunc(markers, func(n string) bool { return strings.EqualFold(n, e.Name()) })
+		return slices.ContainsFunc(markers, func(n string) bool { return sameName(e.Name(), n) })
 	})
 	switch {
 	case !there:

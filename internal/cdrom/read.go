@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 )
@@ -103,14 +102,19 @@ func (f Finder) copyFile(tree fs.FS, into *os.Root, file *File, room int64) (err
 }
 
 // uniqueMarkers refuses a disc on which two names differ only in case and are
-// both the same script: which one is meant is not for us to guess.
+// both the same script (which one is meant is not for us to guess), or on which
+// a script is a symlink or a directory.
 func uniqueMarkers(files []File) error {
 	for _, n := range markers {
 		var same []string
 		for _, f := range files {
-			if path.Dir(f.Path) == "." && strings.EqualFold(f.Path, n) {
-				same = append(same, fmt.Sprintf("%q", f.Path))
+			if !sameName(f.Path, n) {
+				continue
 			}
+			if !f.Type.IsRegular() {
+				return fmt.Errorf("%q is not a file: put the script itself there", f.Path)
+			}
+			same = append(same, fmt.Sprintf("%q", f.Path))
 		}
 		if len(same) > 1 {
 			return fmt.Errorf("%s are all %s: keep one", strings.Join(same, " and "), n)

@@ -93,6 +93,9 @@ type scanner struct {
 }
 
 func (s *scanner) add(c policy.Change, st *unix.Stat_t) error {
+	if len(c.Path) >= unix.PathMax {
+		return &LimitError{Path: c.Path[:80] + "…", Reason: fmt.Sprintf("the path is longer than %d bytes", unix.PathMax)}
+	}
 	if len(s.changes) >= s.lim.Changes {
 		return &LimitError{Path: c.Path, Reason: fmt.Sprintf("more than %d changes", s.lim.Changes)}
 	}

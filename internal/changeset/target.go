@@ -11,7 +11,10 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ctxagent/ctxagent/internal/policy"
 )
@@ -135,10 +138,48 @@ func (s *step) writeFile() (err error) {
 	if err := out.Chown(int(s.Attr.UID), int(s.Attr.GID)); err != nil {
 		return err
 	}
+	if s.Before != nil {
+		if err := s.keepXattrs(out); err != nil {
+			return err
+		}
+	}
 	if err := out.Chmod(fileMode(s.Attr.Mode)); err != nil {
 		return err
 	}
 	return out.Sync()
+}
+
+// keepXattrs gives the new file the extended attributes of the one it replaces,
+// its ACL and label among them: the policy lets no script change them, so what
+// the image had stays.
+func (s *step) keepXattrs(out *os.File) error {
+	old, err := s.dir.OpenFile(s.name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	list := make([]byte, 1<<16) // XATTR_LIST_MAX
+	n, err := unix.Flistxattr(int(old.Fd()), list)
+	if errors.Is(err, unix.ENOTSUP) {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "listxattr", Path: s.Path, Err: err}
+	}
+	value := make([]byte, 1<<16) // XATTR_SIZE_MAX
+	for name := range strings.SplitSeq(strings.TrimRight(string(list[:n]), "\x00"), "\x00") {
+		if name == "" {
+			continue
+		}
+		n, err := unix.Fgetxattr(int(old.Fd()), name, value)
+		if err == nil {
+			err = unix.Fsetxattr(int(out.Fd()), name, value[:n], 0)
+		}
+		if err != nil {
+			return &os.PathError{Op: "keep xattr " + name, Path: s.Path, Err: err}
+		}
+	}
+	return nil
 }
 
 // fileMode turns permission bits of chmod(2) into Go's.

@@ -49,6 +49,9 @@ func (r Refusal) String() string {
 // names; a name that is not there has no entry.
 type Accounts struct{ Users, Groups map[string]uint32 }
 
+// maxRefusals is how many refusals are listed: a receipt is for reading.
+const maxRefusals = 1000
+
 // Check accepts all of what a script changed and asked for, or refuses all of
 // it and lists every reason as a *RefusedError.
 func (p *Policy) Check(changes []Change, units []UnitRequest, acc Accounts) (Approved, error) {
@@ -71,6 +74,9 @@ func (p *Policy) Check(changes []Change, units []UnitRequest, acc Accounts) (App
 		} else if !slices.Contains(ok.units, u) {
 			ok.units = append(ok.units, u)
 		}
+	}
+	if n := len(refusals) - maxRefusals; n > 0 {
+		refusals = append(refusals[:maxRefusals], Refusal{Path: "/", Rule: "limits", Reason: fmt.Sprintf("%d more refusals are left out", n)})
 	}
 	if len(refusals) > 0 {
 		return Approved{}, &RefusedError{Refusals: refusals}
@@ -172,6 +178,9 @@ func (p *Policy) checkAttr(c Change, rule *PathRule, acc Accounts) string {
 		if c.Attr.Mode&0o022 != 0 {
 			return fmt.Sprintf("mode %04o lets others write: use %04o", c.Attr.Mode, c.Attr.Mode&^0o022)
 		}
+		if key := rule.Content != "" && !rule.Exec; key && c.Type == File && c.Attr.Mode&0o007 != 0 {
+			return fmt.Sprintf("mode %04o lets everybody read what may be a key: use %04o", c.Attr.Mode, c.Attr.Mode&^0o007)
+		}
 		if c.Type == File && c.Attr.Mode&0o111 != 0 && !rule.Exec {
 			return fmt.Sprintf("mode %04o is executable, and executables are refused here: use %04o", c.Attr.Mode, c.Attr.Mode&^0o111)
 		}
@@ -213,8 +222,8 @@ func (p *Policy) checkTarget(c Change, class string, own *PathRule) string {
 	if rule == nil || other != class || alwaysRefused(path.Clean(t)) != "" {
 		return fmt.Sprintf("its target %q lies outside the class %s", c.Target, class)
 	}
-	if own.Grammar != "" && (rule.Grammar != own.Grammar || !slices.Equal(rule.Allow, own.Allow)) {
-		return fmt.Sprintf("its target %q is not held to the grammar %s: make it a file", c.Target, own.Grammar)
+	if rule != own {
+		return fmt.Sprintf("its target %q is held to the rule for %s and not to its own: make it a file", c.Target, rule.Path)
 	}
 	return ""
 }

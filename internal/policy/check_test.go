@@ -110,7 +110,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"foreign owner", with(conf(), owner(1000, 0)), "mode", "owner 1000:0 is not root"},
 		{"foreign group", with(conf(), owner(0, 1000)), "mode", "owner 0:1000"},
 		{"another class's account", with(conf(), owner(64030, 64030)), "mode", "owner"},
-		{"a user's id as a group", with(file("/etc/munge/munge.key", "k"), owner(105, 105)), "mode", "owner 105:105 is not root or munge"},
+		{"a user's id as a group", with(file("/etc/munge/munge.key", "k"), mode(0o400), owner(105, 105)), "mode", "owner 105:105 is not root or munge"},
 		{"owner taken over", with(conf(), owner(1000, 1000), was(Metadata, File, root644)), "mode", "owner"},
 		{"foreign owner of a symlink", with(symlink("/opt/condor/a", "b"), owner(1000, 1000)), "mode", "owner"},
 		{"foreign owner of a parent directory", with(dir("/etc/slurm"), owner(1000, 1000)), "mode", "owner"},
@@ -148,7 +148,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"symlink from one grammar to another", symlink("/etc/default/slurmd", "/etc/slurm/slurm.conf"), "symlink", ""},
 		{"symlink changed to the outside", with(symlink("/opt/condor/x", "/bin/sh"), was(Modify, Symlink, Attr{Mode: 0o777})), "symlink", "outside"},
 
-		{"key above its size", file("/etc/munge/munge.key", strings.Repeat("k", 1025)), "max_bytes", "1025 bytes; the policy allows 1024"},
+		{"a key that everybody reads", with(file("/etc/munge/munge.key", "k"), mode(0o644)), "mode", "use 0640"},
+		{"key above its size", with(file("/etc/munge/munge.key", strings.Repeat("k", 1025)), mode(0o400)), "max_bytes", "1025 bytes; the policy allows 1024"},
 		{"configuration above its size", with(conf(), func(c *Change) { c.Size, c.Data = MaxChecked+1, nil }), "max_bytes", "allows"},
 		{"sparse terabyte", with(file("/opt/condor/x", ""), func(c *Change) { c.Size, c.Data, c.SHA256After = 1<<40, nil, "" }), "max_bytes", "allows"},
 		{"configuration that was not read", with(conf(), func(c *Change) { c.Data = nil }), "grammar:rsyslog", "not read"},
@@ -195,7 +196,7 @@ func TestCheckAccepts(t *testing.T) {
 		{"parent directories", dir("/var/lib/prometheus"), "monitoring", "/var/lib/prometheus/node-exporter/*.prom"},
 		{"the directory of an owner", with(dir("/etc/munge"), mode(0o700), owner(105, 115)), "batch", "/etc/munge/munge.key"},
 		{"a key of munge's", with(file("/etc/munge/munge.key", strings.Repeat("k", 1024)), mode(0o400), owner(105, 115)), "batch", "/etc/munge/munge.key"},
-		{"a key that is not text", file("/etc/munge/munge.key", "\x00\xff\n"), "batch", "/etc/munge/munge.key"},
+		{"a key that is not text", with(file("/etc/munge/munge.key", "\x00\xff\n"), mode(0o400)), "batch", "/etc/munge/munge.key"},
 		{"the image's owner is kept", with(file("/etc/rsyslog.d/50.conf", forward), owner(1000, 1000), was(Modify, File, Attr{Mode: 0o644, UID: 1000, GID: 1000})), "syslog", "/etc/rsyslog.d/*.conf"},
 		{"tightened mode", with(file("/etc/rsyslog.d/50.conf", forward), mode(0o600), was(Metadata, File, Attr{Mode: 0o644})), "syslog", "/etc/rsyslog.d/*.conf"},
 		{"the tree itself", dir("/opt/condor"), "batch", "/opt/condor/**"},
@@ -378,7 +379,7 @@ func TestCheckUnits(t *testing.T) {
 // An account that the image does not have gives nothing away: its id would be 0.
 func TestOwnerOfAMissingAccount(t *testing.T) {
 	p := defaultPolicy(t)
-	key := with(file("/etc/munge/munge.key", "k"), owner(105, 115))
+	key := with(file("/etc/munge/munge.key", "k"), mode(0o400), owner(105, 115))
 	if _, err := p.Check([]Change{key}, nil, Accounts{}); err == nil {
 		t.Errorf("Check(a key of 105:115) succeeds where the image has no munge; want a refusal")
 	}

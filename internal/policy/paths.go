@@ -14,7 +14,7 @@ import (
 // paths, so that a policy cannot ask for them.
 var always = []struct{ why, patterns string }{
 	{"accounts and credentials belong to the image",
-		"/etc/passwd* /etc/shadow* /etc/group* /etc/gshadow* /etc/subuid* /etc/subgid* /etc/sudoers* /etc/sudoers.d/** /etc/doas* " +
+		"/etc/ssl/private/** /var/backups/** /var/lib/cloud/** /var/log/journal/** /etc/passwd* /etc/shadow* /etc/group* /etc/gshadow* /etc/subuid* /etc/subgid* /etc/sudoers* /etc/sudoers.d/** /etc/doas* " +
 			"/etc/ssh/** /etc/pam.conf /etc/pam.d/** /etc/security/** /etc/login.defs /etc/securetty /etc/nsswitch.conf /etc/krb5* " +
 			"/root/** /home/** /etc/polkit-1/** /usr/share/polkit-1/** /etc/hosts.equiv /etc/skel/**"},
 	{"the dynamic linker and login shells run this in every process",
@@ -59,18 +59,22 @@ func alwaysRefused(p string) string {
 // element, "dir/**" is dir and everything below it.
 func matchPath(glob, p string) bool {
 	if tree, ok := strings.CutSuffix(glob, "/**"); ok {
-		for {
-			if matchPath(tree, p) {
-				return true
-			}
-			if p == "/" || p == "." {
-				return false
-			}
-			p = path.Dir(p)
-		}
+		glob, p = tree, firstElements(p, strings.Count(tree, "/"))
 	}
 	ok, err := path.Match(glob, p)
 	return err == nil && ok
+}
+
+// firstElements cuts an absolute path after n elements.
+func firstElements(p string, n int) string {
+	for i := range len(p) {
+		if p[i] == '/' {
+			if n--; n < 0 {
+				return p[:i]
+			}
+		}
+	}
+	return p
 }
 
 // isParent reports whether directory p lies on the way to what glob allows.

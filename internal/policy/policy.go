@@ -151,14 +151,14 @@ func (p *Policy) validate() error {
 		key       string
 		v, lo, hi int64
 	}{
-		{"limits.deadline", int64(p.Limits.Deadline), int64(time.Second), int64(time.Hour)},
+		{"limits.deadline", int64(p.Limits.Deadline), int64(time.Second), int64(10 * time.Minute)},
 		{"limits.bytes", int64(p.Limits.Bytes), 1 << 20, 1 << 33},
 		{"limits.inodes", int64(p.Limits.Inodes), 100, 1 << 22},
 		{"limits.changes", int64(p.Limits.Changes), 1, 1 << 20},
-		{"media.wait", int64(p.Media.Wait), 0, int64(10 * time.Minute)},
+		{"media.wait", int64(p.Media.Wait), 0, int64(2 * time.Minute)},
 		{"media.max_bytes", int64(p.Media.MaxBytes), 1 << 10, 1 << 33},
 		{"media.max_files", int64(p.Media.MaxFiles), 1, 1 << 17},
-		{"network.timeout", int64(p.Network.Timeout), int64(time.Second), int64(time.Hour)},
+		{"network.timeout", int64(p.Network.Timeout), int64(time.Second), int64(30 * time.Minute)},
 	} {
 		if b.v < b.lo || b.v > b.hi {
 			errs = append(errs, fmt.Errorf("%s is missing or out of its bounds", b.key))

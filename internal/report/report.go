@@ -257,6 +257,17 @@ func (r *Receipt) Write(root *os.Root, dir string) error {
 	return root.Rename(tmp, name)
 }
 
+// Remove takes the receipts of stages away, if they are there.
+func Remove(root *os.Root, dir string, names ...string) error {
+	var errs []error
+	for _, n := range names {
+		if err := root.Remove(path.Join(dir, n+".json")); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Read returns the receipt of a stage from a directory of root.
 func Read(root *os.Root, dir, stage string) (*Receipt, error) {
 	b, err := root.ReadFile(path.Join(dir, stage+".json"))

@@ -51,11 +51,14 @@ func Main(args []string, stderr io.Writer) (status int, done bool) {
 func initMain() int {
 	in := &inside{back: os.NewFile(backFD, "agent")}
 	if err := in.run(); err != nil {
-		in.send(message{Error: err.Error(), NotFound: errors.Is(err, ErrNotFound)})
+		in.send(message{Error: err.Error(), NotFound: errors.Is(err, ErrNotFound), Exec: errors.Is(err, errExec)})
 		return 1
 	}
 	return 0
 }
+
+// errExec tells that confinement stands and the command alone is at fault.
+var errExec = errors.New("start the command")
 
 // inside is sandbox-init's state from one step to the next.
 type inside struct {
@@ -205,8 +208,8 @@ func (in *inside) command() error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOEXEC) {
 		return fmt.Errorf("%w: %q: %w", ErrNotFound, in.exe, err)
 	}
-	if err != nil {
-		return &os.PathError{Op: "exec", Path: in.exe, Err: err}
+	if err != nil { // an environment that is too long, say
+		return fmt.Errorf("%w: %q: %w", errExec, in.exe, err)
 	}
 	in.send(message{Started: true})
 	for {
@@ -232,7 +235,10 @@ func (in *inside) command() error {
 
 // leftOver names the processes that outlive the command by a moment.
 func leftOver() []string {
-	entries, _ := os.ReadDir("/proc")
+	entries, err := os.ReadDir("/proc")
+	if err != nil { // a script can lower our limits (prlimit(2))
+		return []string{"unknown: " + err.Error()}
+	}
 	var names []string
 	for _, e := range entries {
 		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == 1 {

@@ -19,7 +19,7 @@ import (
 // mount is one mount of the root that the command may see.
 type mount struct {
 	at       string // inside the root, "/" for the root itself
-	readOnly bool   // shown as a read-only bind and not covered
+	readOnly bool   // shown as a read-only bind, for overlayfs cannot cover it
 }
 
 // hidden file systems are the kernel's own, or reach other machines. A
@@ -49,7 +49,9 @@ func (in *inside) listMounts() error {
 	return nil
 }
 
-// plan goes through the mounts in the order in which they were made. A mount
+// plan goes through the mounts in the order in which they were made. One that is
+// read-only is covered all the same: through a bind its sockets and FIFOs would
+// be the host's. A mount
 // hides what lies at and below its mount point, and so does one that is not
 // shown: what is mounted below such a one is not shown either.
 func plan(root string, infos []*mountinfo.Info) []mount {
@@ -71,13 +73,10 @@ func plan(root string, infos []*mountinfo.Info) []mount {
 			dark[at] = true
 			continue
 		}
-		readOnly := slices.Contains(uncoverable, fs) || hasOption(m.Options, "ro") || hasOption(m.VFSOptions, "ro")
-		shown[at] = mount{at: at, readOnly: readOnly}
+		shown[at] = mount{at: at, readOnly: slices.Contains(uncoverable, fs)}
 	}
 	return slices.SortedFunc(maps.Values(shown), func(a, b mount) int { return strings.Compare(a.at, b.at) })
 }
-
-func hasOption(list, o string) bool { return slices.Contains(strings.Split(list, ","), o) }
 
 func makePrivate() error { return mountAt("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }
 
@@ -122,9 +121,12 @@ func (in *inside) cover(i int, m mount) error {
 	if err != nil {
 		return err
 	}
-	if m.readOnly || !info.IsDir() { // or a file that is mounted on a file
+	switch {
+	case m.readOnly, info.Mode().IsRegular(): // or a file that is mounted on a file
 		in.send(message{ReadOnly: m.at})
 		return in.bindIn(src, m.at)
+	case !info.IsDir():
+		return nil // a device or a socket that is mounted on a file
 	}
 	return in.overlay(fmt.Sprint(i), m.at, src, target)
 }

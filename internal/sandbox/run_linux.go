@@ -30,6 +30,7 @@ type config struct {
 type message struct {
 	Error       string   `json:",omitempty"` // set-up came to an end here
 	NotFound    bool     `json:",omitempty"`
+	Exec        bool     `json:",omitempty"` // it was the command's start that failed
 	Layer       string   `json:",omitempty"` // with lower and upper directory
 	Control     bool     `json:",omitempty"` // with the shim's listening socket
 	ReadOnly    string   `json:",omitempty"`
@@ -80,9 +81,15 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	res.Finished = time.Now()
 	seen.control.close()
 	side.Wait()
-	res.Requests = seen.control.requests()
+	res.Requests, res.Full = seen.control.requests(), full(res.Layers)
 	_ = p.back.Close()
 	return res, conclude(ctx, res, seen, waitErr)
+}
+
+// full tells whether the tmpfs of the layers has no block or no inode left.
+func full(layers []Layer) bool {
+	var st unix.Statfs_t
+	return len(layers) > 0 && unix.Fstatfs(int(layers[0].Upper.Fd()), &st) == nil && (st.Bfree == 0 || st.Ffree == 0)
 }
 
 // conclude decides what the messages and init's end say together.
@@ -98,7 +105,7 @@ func conclude(ctx context.Context, res *Result, seen heard, waitErr error) error
 	case ctx.Err() != nil:
 		return fmt.Errorf("set up confinement: %w", context.Cause(ctx))
 	case seen.started:
-		// Nothing inside can signal init; the kernel may (out of memory).
+		// The kernel ended init, for want of memory say, and all with it.
 		res.ExitStatus, res.Signal = -1, "SIGKILL"
 		return nil
 	}
@@ -184,6 +191,8 @@ func (p *process) listen(res *Result) heard {
 		switch {
 		case m.Error != "" && m.NotFound:
 			h.failure = fmt.Errorf("%w: %s", ErrNotFound, m.Error)
+		case m.Error != "" && m.Exec:
+			h.failure = errors.New(m.Error)
 		case m.Error != "":
 			h.failure = fmt.Errorf("%w: %s", ErrUnsupported, m.Error)
 		case m.Layer != "" && len(m.receivedFDs) == 2:

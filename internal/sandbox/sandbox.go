@@ -83,6 +83,7 @@ type Result struct {
 	Output     string // the last MaxOutput bytes of stdout and stderr
 	Lost       int64  // bytes of output before those
 	Requests   []Request
+	Full       bool     // no room was left for writes: a file may be cut off
 	LeftOver   []string // commands that still ran when the main one ended
 	ReadOnly   []string // mount points that no overlay could cover
 	Layers     []Layer

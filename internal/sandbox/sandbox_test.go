@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 	if status, done := Main(os.Args, os.Stderr); done {
 		os.Exit(status)
 	}
+	if len(os.Args) == 4 && os.Args[1] == probeArg {
+		os.Exit(probeMain(os.Args[2:]))
+	}
 	os.Exit(m.Run())
 }
 

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"os"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,8 @@ var denied = []uint32{
 	unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY,
 	// clock and names
 	unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME,
+	// signals with a forged origin: the Go runtime of init takes one for a fault
+	unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_PIDFD_SEND_SIGNAL,
 	// files by handle: not bound to any mount
 	unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_NAME_TO_HANDLE_AT,
 }
@@ -42,54 +45,74 @@ const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET 
 // Offsets in struct seccomp_data (include/uapi/linux/seccomp.h); both
 // architectures are little-endian, so an argument's low word comes first.
 const (
-	offNr   = 0
-	offArch = 4
-	offArg0 = 16
-	offArg1 = 24
-	offArg2 = 32
+	offNr       = 0
+	offArch     = 4
+	offArg0     = 16
+	offArg1     = 24
+	offArg2     = 32
+	offArg2High = 36
 )
 
-func stmt(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
+// program is a piece of a classic BPF program (bpf(2), seccomp(2)).
+type program []unix.SockFilter
 
-func jump(op uint16, k uint32, yes, no uint8) unix.SockFilter {
-	return unix.SockFilter{Code: unix.BPF_JMP | op | unix.BPF_K, K: k, Jt: yes, Jf: no}
+func stmt(code uint16, k uint32) program { return program{{Code: code, K: k}} }
+
+func jump(op uint16, k uint32, yes, no uint8) program {
+	return program{{Code: unix.BPF_JMP | op | unix.BPF_K, K: k, Jt: yes, Jf: no}}
 }
 
-func load(off uint32) unix.SockFilter { return stmt(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, off) }
+func load(off uint32) program { return stmt(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, off) }
 
-func answer(errno unix.Errno) unix.SockFilter {
-	return stmt(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_ERRNO|uint32(errno))
+func ret(action uint32) program { return stmt(unix.BPF_RET|unix.BPF_K, action) }
+
+func answer(errno unix.Errno) program { return ret(unix.SECCOMP_RET_ERRNO | uint32(errno)) }
+
+// when runs body, which has to return, if the loaded word is k.
+func when(k uint32, body ...program) program {
+	b := slices.Concat(body...)
+	return append(jump(unix.BPF_JEQ, k, 0, uint8(len(b))), b...)
 }
 
 var (
-	allow = stmt(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_ALLOW)
-	kill  = stmt(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_KILL_PROCESS)
+	allow   = ret(unix.SECCOMP_RET_ALLOW)
+	kill    = ret(unix.SECCOMP_RET_KILL_PROCESS)
+	pretend = answer(0) // the call is not made and returns 0
 )
 
 // filter is the program for one architecture (a value of AUDIT_ARCH_*).
-func filter(arch uint32, extra []uint32) []unix.SockFilter {
-	p := []unix.SockFilter{
+func filter(arch uint32, extra []uint32) program {
+	p := slices.Concat(
 		load(offArch), jump(unix.BPF_JEQ, arch, 1, 0), kill, // i386 numbers mean other calls
 		load(offNr), jump(unix.BPF_JGT, newest, 0, 1), answer(unix.ENOSYS), // x32 (bit 30) falls under it
-		jump(unix.BPF_JEQ, unix.SYS_CLONE3, 0, 1), answer(unix.ENOSYS), // its flags are behind a pointer; libc falls back to clone
-	}
-	for _, nr := range append(append([]uint32(nil), denied...), extra...) {
-		p = append(p, jump(unix.BPF_JEQ, nr, 0, 1), answer(unix.EPERM))
-	}
-	p = append(p,
-		jump(unix.BPF_JEQ, unix.SYS_CLONE, 0, 4), load(offArg0),
-		jump(unix.BPF_JSET, namespaceFlags, 0, 1), answer(unix.EPERM), allow,
-		// TIOCSTI types into a terminal, TIOCLINUX pastes into a console.
-		jump(unix.BPF_JEQ, unix.SYS_IOCTL, 0, 5), load(offArg1),
-		jump(unix.BPF_JEQ, unix.TIOCSTI, 1, 0), jump(unix.BPF_JEQ, unix.TIOCLINUX, 0, 1), answer(unix.EPERM), allow,
-		// A socket of another family can make the kernel load a module, and
-		// VSOCK reaches the hypervisor. Of netlink, only rtnetlink.
-		jump(unix.BPF_JEQ, unix.SYS_SOCKET, 1, 0), allow, load(offArg0),
-		jump(unix.BPF_JEQ, unix.AF_UNIX, 7, 0), jump(unix.BPF_JEQ, unix.AF_INET, 6, 0), jump(unix.BPF_JEQ, unix.AF_INET6, 5, 0),
-		jump(unix.BPF_JEQ, unix.AF_NETLINK, 1, 0), answer(unix.EAFNOSUPPORT), load(offArg2),
-		jump(unix.BPF_JEQ, unix.NETLINK_ROUTE, 1, 0), answer(unix.EAFNOSUPPORT), allow,
+		when(unix.SYS_CLONE3, answer(unix.ENOSYS)), // its flags are behind a pointer; libc falls back to clone
 	)
-	return p
+	for _, nr := range slices.Concat(denied, extra) {
+		p = append(p, when(nr, answer(unix.EPERM))...)
+	}
+	return slices.Concat(p, looked(), allow)
+}
+
+// looked are the calls whose arguments decide.
+func looked() program {
+	inet := slices.Concat(load(offArg2), when(unix.IPPROTO_IP, allow), when(unix.IPPROTO_TCP, allow), when(unix.IPPROTO_UDP, allow),
+		when(unix.IPPROTO_ICMP, allow), when(unix.IPPROTO_ICMPV6, allow), answer(unix.EPROTONOSUPPORT))
+	return slices.Concat(
+		when(unix.SYS_CLONE, load(offArg0), jump(unix.BPF_JSET, namespaceFlags, 0, 1), answer(unix.EPERM), allow),
+		// TIOCSTI types into a terminal, TIOCLINUX pastes into a console.
+		when(unix.SYS_IOCTL, load(offArg1), when(unix.TIOCSTI, answer(unix.EPERM)), when(unix.TIOCLINUX, answer(unix.EPERM)), allow),
+		// A core limit of 0 would start a piped core_pattern handler outside, as
+		// limitResources says. To set one succeeds and does nothing, for honest
+		// scripts do it. prlimit64 without a new limit is a question.
+		when(unix.SYS_SETRLIMIT, load(offArg0), when(unix.RLIMIT_CORE, pretend), allow),
+		when(unix.SYS_PRLIMIT64, load(offArg1), jump(unix.BPF_JEQ, unix.RLIMIT_CORE, 1, 0), allow,
+			load(offArg2), jump(unix.BPF_JEQ, 0, 1, 0), pretend, load(offArg2High), jump(unix.BPF_JEQ, 0, 1, 0), pretend, allow),
+		// A socket of another family or protocol can make the kernel load a
+		// module, and VSOCK reaches the hypervisor. Of netlink, only rtnetlink.
+		when(unix.SYS_SOCKETPAIR, load(offArg0), when(unix.AF_UNIX, allow), answer(unix.EAFNOSUPPORT)),
+		when(unix.SYS_SOCKET, load(offArg0), when(unix.AF_UNIX, allow), when(unix.AF_INET, inet), when(unix.AF_INET6, inet),
+			when(unix.AF_NETLINK, load(offArg2), when(unix.NETLINK_ROUTE, allow), answer(unix.EAFNOSUPPORT)), answer(unix.EAFNOSUPPORT)),
+	)
 }
 
 // loadFilter establishes the filter on every thread (SECCOMP_FILTER_FLAG_TSYNC).

@@ -11,6 +11,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -178,6 +179,7 @@ type control struct {
 	mu   sync.Mutex
 	reqs []Request
 	l    *os.File
+	over atomic.Bool // the command has ended: nobody waits for an answer
 	done sync.WaitGroup
 }
 
@@ -194,7 +196,9 @@ func (c *control) serve(f *os.File) {
 			if err != nil {
 				return // close shut it down
 			}
-			c.answer(conn)
+			if !c.over.Load() {
+				c.answer(conn)
+			}
 			_ = unix.Close(conn)
 		}
 	})
@@ -235,6 +239,7 @@ func (c *control) keep(r Request) {
 
 func (c *control) close() {
 	if c.l != nil {
+		c.over.Store(true)                               // a backlog left on purpose must not be waited for
 		_ = unix.Shutdown(int(c.l.Fd()), unix.SHUT_RDWR) // wakes accept4
 		c.done.Wait()
 		_ = c.l.Close()

@@ -65,10 +65,62 @@ func (in *inside) mountKernel() error {
 	if err := in.mountIn("", "/proc", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|noFlags, ""); err != nil {
 		return err
 	}
-	if err := in.mountIn("sysfs", "/sys", "sysfs", unix.MS_RDONLY|noFlags, ""); err != nil {
+	if err := in.mountSys(); err != nil {
 		return err
 	}
 	return in.mountDev()
+}
+
+// mountSys shows of sysfs what tells about processors and memory, and nothing
+// else: reading some of the rest acts on the machine (zram's hot_add makes a
+// device), and uid 0 reads the firmware's tables by file permission.
+func (in *inside) mountSys() error {
+	if err := os.Mkdir("sysfs", 0o700); err != nil { // in the workspace, out of the view
+		return err
+	}
+	if err := mountAt("sysfs", "sysfs", "sysfs", unix.MS_RDONLY|noFlags, ""); err != nil {
+		return err
+	}
+	if err := in.mountIn("ctxagent", "/sys", "tmpfs", noFlags, "mode=0755,size=64k,nr_inodes=64"); err != nil {
+		return err
+	}
+	sys, err := in.resolve("/sys")
+	if err != nil {
+		return err
+	}
+	defer sys.Close()
+	for _, d := range []string{"devices/system/cpu", "devices/system/node"} {
+		if _, err := os.Stat(path.Join("sysfs", d)); err != nil {
+			continue // a kernel without NUMA has no nodes
+		}
+		if err := os.MkdirAll(path.Join(sys.path(), d), 0o755); err != nil {
+			return err
+		}
+		if err := in.bindIn(path.Join("sysfs", d), "/sys/"+d); err != nil {
+			return err
+		}
+	}
+	return in.mountIn("", "/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|noFlags, "")
+}
+
+// hiddenProc are files of /proc that uid 0 reads by file permission alone and
+// that tell about the kernel or about other processes' keys.
+var hiddenProc = []string{"keys", "key-users", "kcore", "kmsg", "kallsyms", "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo",
+	"timer_list", "sched_debug", "sysrq-trigger", "iomem", "ioports", "config.gz", "mtrr"}
+
+// hideProc covers them with the view's own null device.
+func (in *inside) hideProc() error {
+	null, err := in.resolve("/dev/null")
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	for _, name := range hiddenProc {
+		if err := in.bindIn(null.path(), "/proc/"+name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // mountDev makes private nodes: a chmod of the host's /dev/null through a bind
@@ -105,6 +157,9 @@ func (in *inside) mountDev() error {
 		return err
 	}
 	if err := in.mountIn("", "/dev", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC, ""); err != nil {
+		return err
+	}
+	if err := in.hideProc(); err != nil {
 		return err
 	}
 	return in.private("/dev/shm", "mode=1777")

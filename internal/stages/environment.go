@@ -28,6 +28,14 @@ var secrets = []sandbox.Entry{
 	{Path: "/etc/ssh/ssh_host_rsa_key", Kind: sandbox.ShowEmpty},
 	{Path: "/etc/ssh/ssh_host_ecdsa_key", Kind: sandbox.ShowEmpty},
 	{Path: "/etc/ssh/ssh_host_ed25519_key", Kind: sandbox.ShowEmpty},
+	{Path: "/etc/ssl/private", Kind: sandbox.ShowEmpty},
+	{Path: "/etc/krb5.keytab", Kind: sandbox.ShowEmpty},
+	{Path: "/root/.ssh", Kind: sandbox.ShowEmpty},
+	{Path: "/home", Kind: sandbox.ShowEmpty},
+	{Path: "/boot", Kind: sandbox.ShowEmpty},
+	{Path: "/var/backups", Kind: sandbox.ShowEmpty},
+	{Path: "/var/lib/cloud", Kind: sandbox.ShowEmpty},
+	{Path: "/var/log/journal", Kind: sandbox.ShowEmpty},
 	{Path: "/var/lib/ctxagent", Kind: sandbox.ShowEmpty},
 }
 

@@ -107,6 +107,9 @@ func (s *script) interpret(b []byte) error {
 			return fmt.Errorf("its #! line %q names no interpreter", first)
 		}
 	}
+	if !path.IsAbs(program) {
+		return fmt.Errorf("its #! line names %q: write the interpreter's whole path", program)
+	}
 	if slices.Contains(posixShells, path.Base(argv[0])) {
 		s.command = s.source(argv)
 	} else {

@@ -111,6 +111,9 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 	r.Clock.ScriptMonotonic = Monotonic() - time.Since(res.Started).Microseconds()
 	r.Script.OutputTail, r.Script.OutputLost = strings.ToValidUTF8(res.Output, "\uFFFD"), res.Lost
 	r.Script.LeftOver, r.Script.ReadOnly, r.Script.Signal = res.LeftOver, res.ReadOnly, res.Signal
+	if len(res.LeftOver) > 0 {
+		r.Warnings = append(r.Warnings, "processes that the script left behind were ended: what they were writing may be half written")
+	}
 	if res.Signal == "" {
 		r.Script.ExitStatus = &res.ExitStatus
 	}
@@ -147,6 +150,8 @@ func (m *Machine) conclude(ctx context.Context, r *report.Receipt, s *script, re
 		r.End(report.Failed, fmt.Errorf("%s was ended by %s", s.name, res.Signal))
 	case res.ExitStatus != 0:
 		r.End(report.Failed, fmt.Errorf("%s ended with exit status %d", s.name, res.ExitStatus))
+	case res.Full:
+		r.End(report.Failed, fmt.Errorf("%s filled the memory for its changes, the policy's limits.bytes or limits.inodes: a file may be cut off", s.name))
 	case errors.As(err, &refused):
 		r.End(report.Refused, fmt.Errorf("the policy refused %d things that %s did", len(refused.Refusals), s.name))
 	case err != nil:
