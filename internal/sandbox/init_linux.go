@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -123,7 +124,7 @@ func (in *inside) readConfig() error {
 	unix.CloseOnExec(backFD)
 	f := os.NewFile(configFD, "configuration")
 	defer f.Close()
-	if err := json.NewDecoder(f).Decode(&in.conf); err != nil {
+	if err := gob.NewDecoder(f).Decode(&in.conf); err != nil {
 		return err
 	}
 	s := &in.conf.Spec

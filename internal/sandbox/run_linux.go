@@ -4,7 +4,9 @@ package sandbox
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,8 +54,9 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := json.Marshal(config{Spec: spec, Agent: agent})
-	if err != nil {
+	// gob and not JSON: a path or a variable may hold bytes that are no UTF-8.
+	var conf bytes.Buffer
+	if err := gob.NewEncoder(&conf).Encode(config{Spec: spec, Agent: agent}); err != nil {
 		return nil, err
 	}
 	// The kernel kills sandbox-init when the thread that made it ends
@@ -74,7 +77,7 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	defer stop()
 
 	var side sync.WaitGroup
-	side.Go(func() { p.feed(conf) })
+	side.Go(func() { p.feed(conf.Bytes()) })
 	side.Go(func() { collect(p.output, res, spec.Line) })
 	seen := p.listen(res)
 	waitErr := p.cmd.Wait() // the pid namespace is dead when its init is

@@ -42,7 +42,7 @@ type Spec struct {
 	Bytes  int64 // of everything written, in a tmpfs
 	Inodes int
 	// Line, if set, is called for each line of output, at most MaxLines times.
-	Line func(string) `json:"-"`
+	Line func(string)
 }
 
 // Entry is something that the command sees in place of what the root has. It

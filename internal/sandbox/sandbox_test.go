@@ -306,3 +306,10 @@ func fingerprint(t *testing.T, root string) string {
 	}
 	return string(out)
 }
+
+func TestBytesThatAreNoUTF8(t *testing.T) {
+	res := run(t, newRoot(t), `printf %s "$NAME"`, func(s *Spec) { s.Env = append(s.Env, "NAME=caf\xe9") })
+	if res.Output != "caf\xe9" {
+		t.Errorf("output %q; want the bytes that were given", res.Output)
+	}
+}
