@@ -17,8 +17,9 @@ import (
 // everything that can fail for want of space, permission or agreement is done
 // beside the targets: each file is written to a temporary name in its own
 // directory, its digest compared with the approved one, and flushed. Only then
-// are names moved. An error at any point undoes what was done; what could not
-// be undone is part of the returned error.
+// are names moved. An error at any point undoes what was done, but for a
+// *LeftoverError, which comes after all is done; what could not be undone is
+// part of the returned error.
 //
 // No path element is followed through a symlink, so that nobody can lead a
 // write elsewhere between the check and now.
@@ -170,8 +171,19 @@ func setAttr(s *step, a policy.Attr) error {
 	return s.dir.Chmod(s.name, fileMode(a.Mode))
 }
 
+// LeftoverError tells that all changes are made and durable, and that files
+// which they replaced are still there under temporary names.
+type LeftoverError struct{ Err error }
+
+func (e *LeftoverError) Error() string {
+	return fmt.Sprintf("all changes are made, but what they replaced is still there: %v", e.Err)
+}
+
+// Unwrap gives the reason.
+func (e *LeftoverError) Unwrap() error { return e.Err }
+
 // finish makes the new names durable and drops the pre-images. The change has
-// happened by now: a failure to remove a pre-image is reported, not undone.
+// happened by then: a failure to remove a pre-image is reported, not undone.
 func (t *transaction) finish(steps []*step) error {
 	if err := t.syncDirs(); err != nil {
 		return err
@@ -183,7 +195,10 @@ func (t *transaction) finish(steps []*step) error {
 			errs = append(errs, s.dir.Remove(s.backup))
 		}
 	}
-	return errors.Join(append(errs, t.syncDirs())...)
+	if err := errors.Join(append(errs, t.syncDirs())...); err != nil {
+		return &LeftoverError{err}
+	}
+	return nil
 }
 
 // syncDirs flushes the directories: without it a rename may be lost with the

@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -272,13 +273,14 @@ func checkContent(c Change, rule *PathRule) []Refusal {
 var verbs = []string{"enable", "start", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart"}
 
 func (p *Policy) checkUnit(u UnitRequest) (Refusal, bool) {
+	name := cmp.Or(u.Unit, u.Verb) // reboot(8) and its like name none
 	if !slices.Contains(verbs, u.Verb) {
-		return Refusal{Unit: u.Unit, Rule: "units", Reason: fmt.Sprintf("%q is not among what a context may ask for: %s", u.Verb, strings.Join(verbs, ", "))}, true
+		return Refusal{Unit: name, Rule: "units", Reason: fmt.Sprintf("%q is not among what a context may ask for: %s", u.Verb, strings.Join(verbs, ", "))}, true
 	}
 	for _, c := range p.classes() {
 		if slices.Contains(c.Units, u.Unit) {
 			return Refusal{}, false
 		}
 	}
-	return Refusal{Unit: u.Unit, Rule: "units", Reason: fmt.Sprintf("the policy lets no class %s this unit: remove the request", u.Verb)}, true
+	return Refusal{Unit: name, Rule: "units", Reason: fmt.Sprintf("the policy lets no class %s this unit: remove the request", u.Verb)}, true
 }

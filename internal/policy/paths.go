@@ -4,6 +4,7 @@ package policy
 
 import (
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,14 +15,16 @@ import (
 // paths, so that a policy cannot ask for them.
 var always = []struct{ why, patterns string }{
 	{"accounts and credentials belong to the image",
-		"/etc/ssl/private/** /var/backups/** /var/lib/cloud/** /var/log/journal/** /etc/passwd* /etc/shadow* /etc/group* /etc/gshadow* /etc/subuid* /etc/subgid* /etc/sudoers* /etc/sudoers.d/** /etc/doas* " +
+		"/etc/ssl/private/** /var/backups/** /var/lib/cloud/** /var/log/journal/** /etc/sssd/** /etc/authselect/** /etc/update-motd.d/** " +
+			"/etc/selinux/** /etc/apparmor.d/** /etc/passwd* /etc/shadow* /etc/group* /etc/gshadow* /etc/subuid* /etc/subgid* /etc/sudoers* /etc/sudoers.d/** /etc/doas* " +
 			"/etc/ssh/** /etc/pam.conf /etc/pam.d/** /etc/security/** /etc/login.defs /etc/securetty /etc/nsswitch.conf /etc/krb5* " +
 			"/root/** /home/** /etc/polkit-1/** /usr/share/polkit-1/** /etc/hosts.equiv /etc/skel/**"},
 	{"the dynamic linker and login shells run this in every process",
 		"/etc/ld.so.* /etc/ld.so.conf.d/** /etc/profile* /etc/profile.d/** /etc/bash* /etc/bash_completion.d/** /etc/zsh* /etc/zsh/** " +
 			"/etc/csh* /etc/csh/** /etc/ksh* /etc/fish/** /etc/environment /etc/environment.d/** /etc/shells /etc/inputrc"},
-	{"timed jobs are no part of contextualisation",
-		"/etc/cron* /etc/cron.d/** /etc/cron.hourly/** /etc/cron.daily/** /etc/cron.weekly/** /etc/cron.monthly/** /etc/anacrontab /etc/at.* " +
+	{"what starts by itself is no part of contextualisation",
+		"/etc/xdg/autostart/** /etc/acpi/** /etc/ppp/** /etc/networkd-dispatcher/** /etc/extensions/** /var/lib/extensions/** /var/lib/systemd/** " +
+			"/etc/cloud/** /etc/cron* /etc/cron.d/** /etc/cron.hourly/** /etc/cron.daily/** /etc/cron.weekly/** /etc/cron.monthly/** /etc/anacrontab /etc/at.* " +
 			"/var/spool/cron/** /var/spool/at/**"},
 	{"units and drop-ins belong to the image: ask with systemctl, for a unit that the policy names",
 		"/etc/systemd/system/** /etc/systemd/user/** /etc/systemd/system.conf* /etc/systemd/user.conf* /etc/systemd/system.conf.d/** " +
@@ -44,6 +47,9 @@ var always = []struct{ why, patterns string }{
 
 // alwaysRefused says why p is refused whatever the policy says, or "".
 func alwaysRefused(p string) string {
+	if slices.Contains(strings.Split(p, "/"), ".ssh") {
+		return "keys that open an account belong to the image"
+	}
 	for _, a := range always {
 		for pattern := range strings.FieldsSeq(a.patterns) {
 			// What lies below is meant too: /etc/krb5* and /etc/krb5.conf.d/x.

@@ -222,6 +222,10 @@ func (m *Machine) accept(r *report.Receipt, a policy.Approved) {
 	} else {
 		err = changeset.Apply(m.Root, a)
 	}
+	var leftover *changeset.LeftoverError
+	if errors.As(err, &leftover) {
+		r.Warnings, err = append(r.Warnings, leftover.Error()), nil
+	}
 	r.Durations["apply"] = time.Since(began).Milliseconds()
 	if err != nil {
 		r.End(report.Failed, err)
