@@ -5,12 +5,15 @@ package cdrom
 import (
 	"context"
 	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
@@ -314,4 +317,42 @@ func TestEventsEnd(t *testing.T) {
 		t.Error("the end of udev's queue was no hint")
 	}
 	cancel()
+}
+
+// shortFS has a file that ends before the length it was listed with.
+type shortFS struct{ fstest.MapFS }
+
+func (f shortFS) Open(name string) (fs.File, error) {
+	file, err := f.MapFS.Open(name)
+	if name == "prolog.sh" {
+		return shortFile{file}, err
+	}
+	return file, err
+}
+
+type shortFile struct{ fs.File }
+
+func (f shortFile) Read(b []byte) (int, error) {
+	n, _ := f.File.Read(b)
+	return n / 2, io.EOF
+}
+
+func TestShortReadIsNoScript(t *testing.T) {
+	into, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer into.Close()
+	tree := shortFS{fstest.MapFS{"prolog.sh": {Data: []byte("rm -rf /tmp/x # and no more\n")}}}
+	if d, err := newMachine(t).finder().read(&medium{tree: tree}, into); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("read = %+v, %v; want an unexpected end", d, err)
+	}
+}
+
+func TestScriptThatIsNoFile(t *testing.T) {
+	m := newMachine(t)
+	m.disk("sr0", "0", iso(t, "LINK", map[string]string{"prolog.sh": "-> real.sh", "real.sh": "#!/bin/sh\n"}))
+	if d, err := m.find(m.finder()); err == nil || !strings.Contains(err.Error(), "put the script itself there") {
+		t.Errorf("Find = %+v, %v; want a symlink refused", d, err)
+	}
 }

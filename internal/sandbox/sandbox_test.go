@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The test binary is the agent: Run starts it again as sandbox-init, and a
@@ -58,7 +60,7 @@ func newRoot(t *testing.T) string {
 	if out, err := exec.Command("cp", busybox, filepath.Join(root, "bin/busybox")).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v: %s", err, out)
 	}
-	for _, applet := range []string{"sh", "cat", "ls", "echo", "mount", "mkdir", "rm", "ln", "sleep", "chmod", "touch", "id", "mknod", "chroot", "hostname", "kill", "dd", "ip", "env", "ps", "mv", "grep"} {
+	for _, applet := range []string{"sh", "cat", "ls", "echo", "mount", "mkdir", "rm", "ln", "sleep", "chmod", "touch", "id", "mknod", "chroot", "hostname", "kill", "dd", "ip", "env", "ps", "mv", "grep", "stat"} {
 		if err := os.Symlink("busybox", filepath.Join(root, "bin", applet)); err != nil {
 			t.Fatal(err)
 		}
@@ -230,10 +232,12 @@ func TestShimRecords(t *testing.T) {
 		service rsyslog reload
 		systemctl is-active rsyslog && echo active
 		invoke-rc.d rsyslog stop
+		busctl call org.example Reboot
 	`)
 	want := []Request{
 		{"restart", "rsyslog.service"}, {"enable", "slurmd.service"}, {"start", "slurmd.service"}, {"enable", "munge.service"},
 		{"start", "munge.service"}, {"reload", "rsyslog.service"}, {"stop", "rsyslog.service"},
+		{"busctl", "call org.example Reboot"}, // not understood, and so not let pass
 	}
 	if !slices.Equal(res.Requests, want) {
 		t.Errorf("requests %v; want %v\noutput: %s", res.Requests, want, res.Output)
@@ -286,6 +290,36 @@ func TestWritesAreLimited(t *testing.T) {
 		func(s *Spec) { s.Bytes = 4 << 20 })
 	if strings.Contains(res.Output, "HOLE") {
 		t.Errorf("output %q", res.Output)
+	}
+	res = run(t, newRoot(t), `for i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/etc/f$i bs=65536 count=16 2>/dev/null || echo full; done`,
+		func(s *Spec) { s.Bytes = 4 << 20 })
+	if !strings.Contains(res.Output, "full") || !res.Full {
+		t.Errorf("8 files of 1 MiB went into 4 MiB: output %q, Full %v", res.Output, res.Full)
+	}
+	res = run(t, newRoot(t), `i=0; while [ $i -lt 200 ]; do echo >/etc/f$i || exit 0; i=$((i+1)); done 2>/dev/null; echo HOLE`,
+		func(s *Spec) { s.Inodes = 150 })
+	if strings.Contains(res.Output, "HOLE") || !res.Full {
+		t.Errorf("200 files went into 150 inodes: output %q, Full %v", res.Output, res.Full)
+	}
+}
+
+// TestInheritedDescriptors leaves one open on the host's tree, as a careless
+// service manager might: the script must not get it, nor the host's /dev/null.
+func TestInheritedDescriptors(t *testing.T) {
+	root := newRoot(t)
+	dir, err := os.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	leak, err := unix.Dup(int(dir.Fd())) // without close-on-exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(leak)
+	res := run(t, root, `echo $(ls /proc/self/fd); [ "$(stat -L -c %d /proc/self/fd/0)" = "$(stat -c %d /dev/null)" ] && echo own null`)
+	if res.Output != "0 1 2 3\nown null\n" { // 3 is ls's own
+		t.Errorf("output %q; want descriptors 0 to 3 and the view's own /dev/null", res.Output)
 	}
 }
 
