@@ -48,8 +48,9 @@ bench: build
 	go test -run '^$$$$' -bench . -benchtime 3x -timeout 20m ./test/guest
 
 fuzz:
-	go test -run '^$$' -fuzz FuzzVolume -fuzztime $(FUZZTIME) ./internal/iso9660
-	go test -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME) ./internal/grammar
+	for t in FuzzVolume:iso9660 FuzzCheck:grammar FuzzParse:policy; do \
+		go test -run '^$$' -fuzz "^$${t%:*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./internal/$${t#*:} || exit 1; \
+	done
 
 clean:
 	rm -rf bin .build

@@ -56,6 +56,9 @@ func runStage(ctx context.Context, args []string, log *slog.Logger) (err error) 
 	if stage != stages.Prolog && stage != stages.Epilog {
 		return fmt.Errorf("%w: run: there is no stage %q: it is prolog or epilog", errUsage, stage)
 	}
+	if os.Geteuid() != 0 {
+		return &exitError{report.Unsupported.ExitCode(), errors.New("run: it needs root")}
+	}
 	if a.root, a.path, err = openRoot(*rootDir); err != nil {
 		return &exitError{2, err}
 	}
