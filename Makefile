@@ -14,6 +14,7 @@ FUZZTIME ?= 1m
 .PHONY: build demo test unit guest lint bench fuzz setup clean
 
 build:
+	@test/setup.sh build
 	go build $(GOFLAGS_BUILD) -o bin/ctxagent ./cmd/ctxagent
 
 demo:
@@ -45,7 +46,7 @@ lint:
 
 bench: build
 	go test -run '^$$' -bench . -benchtime 20x ./cmd/ctxagent
-	go test -run '^$$$$' -bench . -benchtime 3x -timeout 20m ./test/guest
+	go test -run '^$$' -bench . -benchtime 3x -timeout 20m ./test/guest
 
 fuzz:
 	for t in FuzzVolume:iso9660 FuzzCheck:grammar FuzzParse:policy; do \

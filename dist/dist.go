@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dist holds what an image gets beside the binary: units, tmpfiles and
-// the default policy. It hands the policy to the binary and does nothing else.
+// Package dist holds what an image gets beside the binary: units, the man page
+// and the default policy. It hands the policy to the binary and does nothing else.
 package dist
 
 import _ "embed"

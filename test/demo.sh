@@ -37,7 +37,7 @@ echo 'intruder:x:0:0::/root:/bin/sh' >>/etc/passwd
 systemctl restart sshd
 EOF
 sed 's/^/  | /' .build/demo/greedy/prolog.sh
-as_root bin/ctxagent check .build/demo/greedy || echo "exit status $?"
+as_root bin/ctxagent check .build/demo/greedy || echo "(that exit status, $?, is the one a guest's unit would have)"
 
 if [ "${GUEST:-yes}" = no ]; then
 	echo

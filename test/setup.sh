@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# setup.sh demo|test: install what the README's two commands need on a fresh
+# setup.sh build|demo|test: install what the README's two commands need on a fresh
 # Debian machine. It says what and why first, and does nothing twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +10,9 @@ cd "$(dirname "$0")/.."
 needs() {
 	cat <<-'EOF'
 		ca-certificates /etc/ssl/certs/ca-certificates.crt fetch Go modules
-		git             git                                 read the version of the tree
+	EOF
+	[ "$1" != build ] || return 0
+	cat <<-'EOF'
 		xorriso         xorriso                             write context discs
 		qemu-system-x86 qemu-system-x86_64                  boot guests, in software
 		mmdebstrap      mmdebstrap                          build the guest's Debian 12
@@ -50,7 +52,7 @@ while read -r package probe reason; do
 	esac
 	packages+=("$package")
 	lines+=("$(printf '  %-18s %s' "$package" "$reason")")
-done < <(needs "${1:?demo or test}")
+done < <(needs "${1:?build, demo or test}")
 want_go=false
 if ! have_go go && ! have_go .build/go/bin/go; then
 	want_go=true

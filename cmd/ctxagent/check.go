@@ -20,7 +20,7 @@ import (
 
 // rehearsedNetwork stands for the guest's in a rehearsal (RFC 5737 addresses):
 // nobody at a desk knows what the guest's will be.
-var rehearsedNetwork = report.Network{Interface: "eth0", Index: 2, Operstate: "up", Address: "192.0.2.10/24", Gateway: "192.0.2.1"}
+var rehearsedNetwork = report.Network{Interface: "eth0", Index: 2, Operstate: "up", Address: "198.51.100.7/24", Gateway: "198.51.100.1"}
 
 // check is `ctxagent check`: both stages against a root, nothing applied.
 func check(ctx context.Context, args []string, stdout io.Writer) error {
@@ -47,6 +47,11 @@ func check(ctx context.Context, args []string, stdout io.Writer) error {
 	p, err := policyFor(root, *policyPath)
 	if err != nil {
 		return &exitError{2, err}
+	}
+	if !*asJSON {
+		if _, err := fmt.Fprintf(stdout, "rehearsal against the root %s, with the policy %s (digest %.16s…); nothing is applied\n", path, p.Name(), p.Digest()); err != nil {
+			return err
+		}
 	}
 	receipts, err := rehearse(ctx, root, path, p, media)
 	if err != nil {
@@ -87,10 +92,12 @@ func rehearse(ctx context.Context, root *os.Root, path string, p *policy.Policy,
 	defer files.Close()
 	began := time.Now()
 	first := newReceipt(stages.Prolog, p)
+	first.Rehearsal = true
 	d, err := newFinder(p, media, 0).Find(ctx, files)
 	if err != nil {
 		endMedia(first, err)
 		first.Durations["total"] = time.Since(began).Milliseconds()
+		first.Clock.EndedMonotonic = stages.Monotonic()
 		return []*report.Receipt{first}, nil
 	}
 	m := &stages.Machine{Root: root, RootPath: path, Work: filepath.Join(scratch, "work"), Policy: p, Rehearse: true}

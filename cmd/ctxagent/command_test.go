@@ -163,7 +163,7 @@ func receiptFields(t *testing.T, root, stage string) map[string]any {
 }
 
 // TestBadInput gives the real binary every kind of bad input: one clear error,
-// which says what, where and what to do, the exit status of design §7, the same
+// which says what, where and what to do, the exit status of docs/operator-guide.md, the same
 // in the receipt, and an untouched root.
 func TestBadInput(t *testing.T) {
 	script := func(content string) func(*testing.T, string) []string {
@@ -341,7 +341,7 @@ func TestRefusedPrologKeepsTheEpilogFromRunning(t *testing.T) {
 		t.Fatalf("prolog: exit status %d; want 3: %s", r.status, r.stderr)
 	}
 	r := ctxagent(t, "run", "epilog", "--root", root)
-	if r.status != 1 || !strings.Contains(r.stderr, "the prolog was refused") {
+	if r.status != 1 || !strings.Contains(r.stderr, "the prolog ended as") {
 		t.Errorf("epilog: exit status %d: %s; want 1 and the reason", r.status, r.stderr)
 	}
 	if _, err := os.Stat(filepath.Join(root, "etc/rsyslog.d/50-site.conf")); err == nil {
@@ -419,5 +419,24 @@ func TestBinary(t *testing.T) {
 	out, err := exec.Command("ldd", binary).CombinedOutput()
 	if err == nil || !bytes.Contains(out, []byte("not a dynamic executable")) {
 		t.Errorf("ldd: %s, %v; want a static binary", out, err)
+	}
+}
+
+// TestAdviceCanBePasted runs the command that the message about CR LF prints.
+func TestAdviceCanBePasted(t *testing.T) {
+	root := busyboxRoot(t)
+	dir := write(t, t.TempDir(), map[string]string{"prolog.sh": strings.ReplaceAll(goodScript, "\n", "\r\n")})
+	_, rest, _ := strings.Cut(ctxagent(t, "check", "--root", root, dir).stdout, "`")
+	command, _, ok := strings.Cut(rest, "`")
+	if !ok {
+		t.Fatal("the message has no command")
+	}
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", command, err, out)
+	}
+	if r := ctxagent(t, "check", "--root", root, dir); r.status != 0 {
+		t.Errorf("after %q: exit status %d:\n%s", command, r.status, r.stdout)
 	}
 }

@@ -38,7 +38,7 @@ var mayImport = map[string]string{
 }
 
 // TestImportMap reads the files in this process: a test that ran the go command
-// would be served from the test cache after a forbidden import (style.md, rule 10).
+// would be served from the test cache after a forbidden import.
 func TestImportMap(t *testing.T) {
 	const top = "../.."
 	seen := map[string]bool{}

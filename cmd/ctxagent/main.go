@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return status(args[1:], stdout)
 	case "policy":
 		return policyCommand(args[1:], stdout)
-	case "version":
+	case "version", "--version":
 		_, err := fmt.Fprintln(stdout, "ctxagent", version())
 		return err
 	case "help", "-h", "-help", "--help":
@@ -101,6 +101,9 @@ func exitCode(err error, stderr io.Writer) int {
 	var exit *exitError
 	switch {
 	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stderr, usage)
 		return 0
 	case errors.As(err, &exit):
 		if exit.err != nil {
@@ -130,7 +133,9 @@ func parse(fs *flag.FlagSet, args []string, least, most int) error {
 	fs.SetOutput(io.Discard)
 	var words []string
 	for { // flags may stand behind the words
-		if err := fs.Parse(args); err != nil {
+		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return err
+		} else if err != nil {
 			return fmt.Errorf("%w: %s: %w: `ctxagent help` lists the flags", errUsage, fs.Name(), err)
 		}
 		if fs.NArg() == 0 {

@@ -57,7 +57,7 @@ func runStage(ctx context.Context, args []string, log *slog.Logger) (err error) 
 		return fmt.Errorf("%w: run: there is no stage %q: it is prolog or epilog", errUsage, stage)
 	}
 	if os.Geteuid() != 0 {
-		return &exitError{report.Unsupported.ExitCode(), errors.New("run: it needs root")}
+		return &exitError{report.Unsupported.ExitCode(), errors.New("run it as root")}
 	}
 	if a.root, a.path, err = openRoot(*rootDir); err != nil {
 		return &exitError{2, err}
@@ -212,7 +212,7 @@ func (a *agent) epilog(ctx context.Context, r *report.Receipt) {
 // notAfter ends an epilog whose prolog did not succeed.
 func notAfter(r, before *report.Receipt) {
 	r.Disc = before.Disc
-	r.End(report.Failed, fmt.Errorf("not run: the prolog was %s (`ctxagent status` tells why)", before.Outcome))
+	r.End(report.Failed, fmt.Errorf("not run: the prolog ended as %q (`ctxagent status` tells why)", before.Outcome))
 }
 
 // late looks once more where the prolog found no disc: one that is there now
@@ -240,7 +240,7 @@ func (a *agent) connected(ctx context.Context, d *cdrom.Disc, r *report.Receipt)
 		wait, cancel := context.WithTimeoutCause(ctx, time.Duration(a.policy.Network.Timeout),
 			fmt.Errorf("%v passed, the policy's network.timeout", time.Duration(a.policy.Network.Timeout)))
 		defer cancel()
-		f, err := netwait.Kernel().Wait(wait, a.policy.Network.Route)
+		f, err := netwait.Kernel().Wait(wait, *a.policy.Network.Route)
 		r.Durations["network"] = f.Waited.Milliseconds()
 		if err != nil {
 			disc := discReport(d)
@@ -275,7 +275,7 @@ func (a *agent) stage(ctx context.Context, d *cdrom.Disc, r *report.Receipt) {
 	}
 	m := &stages.Machine{
 		Root: a.root, RootPath: a.path, Work: filepath.Join(a.path, workDir), Policy: a.policy, Activate: a.activate,
-		Line: func(stage, line string) { a.log.Info(fmt.Sprintf("%s.sh: %s", stage, line), "stage", stage) },
+		Line: func(stage, line string) { a.log.Info("script: "+line, "stage", stage) },
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.policy.Limits.Deadline))
 	defer cancel()
@@ -315,7 +315,7 @@ func (a *agent) tell(r *report.Receipt) {
 	if r.ExitCode != 0 {
 		a.log.Error(line, "stage", r.Stage)
 		for _, x := range r.Refusals {
-			a.log.Error(x.Line1(), "stage", r.Stage)
+			a.log.Error(x.String(), "stage", r.Stage)
 		}
 	} else {
 		a.log.Info(line, "stage", r.Stage)

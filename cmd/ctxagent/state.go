@@ -51,7 +51,7 @@ func openRoot(dir string) (*os.Root, string, error) {
 func loadPolicy(root *os.Root) (*policy.Policy, []byte, error) {
 	b, err := readPolicy(root.Open(policyFile))
 	if errors.Is(err, os.ErrNotExist) {
-		p, err := policy.Parse("(default)", dist.Policy)
+		p, err := policy.Parse("compiled into the agent", dist.Policy)
 		return p, dist.Policy, err
 	}
 	if err != nil {

@@ -73,7 +73,6 @@ type Disc struct {
 	// link target. The same tree has the same digest on every kind of disc.
 	Digest string
 	Files  []File // sorted by path
-	Seen   []string
 }
 
 // File is one entry of the disc.
@@ -148,7 +147,6 @@ func (f Finder) Find(ctx context.Context, into *os.Root) (*Disc, error) {
 	if err != nil {
 		return nil, &UnusableError{Device: found[0].device, Err: err}
 	}
-	d.Seen = seen
 	return d, nil
 }
 
@@ -230,7 +228,7 @@ func (f Finder) recognise(m *medium) (string, error) {
 	})
 	switch {
 	case !there:
-		return fmt.Sprintf("label %q, holds neither prolog.sh nor epilog.sh in its root directory", m.label), nil
+		return fmt.Sprintf("a %s disc labelled %q with neither prolog.sh nor epilog.sh in its root directory", m.flavour, m.label), nil
 	case f.Label != "" && m.label != f.Label:
 		return fmt.Sprintf("its label is %q and the policy demands %q", m.label, f.Label), nil
 	}

@@ -122,7 +122,7 @@ func TestFind(t *testing.T) {
 		{"a writable disk, by policy", func(m *machine, f *Finder) { m.disk("vdb", "0", good); f.WritableDisks = true }, "vdb", nil, nil, nil},
 		{"a loop device is no disc", func(m *machine, _ *Finder) { m.disk("loop0", "1", good) }, "", ErrNoMedia, nil, nil},
 		{"another disc beside it", func(m *machine, _ *Finder) { m.disk("sr0", "0", data); m.disk("sr1", "0", good) }, "sr1", nil, nil, nil},
-		{"not a context disc", func(m *machine, _ *Finder) { m.disk("sr0", "0", data) }, "", ErrNoMedia, nil, []string{"sr0", `label "DATA"`, "neither prolog.sh"}},
+		{"not a context disc", func(m *machine, _ *Finder) { m.disk("sr0", "0", data) }, "", ErrNoMedia, nil, []string{"sr0", `labelled "DATA"`, "neither prolog.sh"}},
 		{"not an ISO", func(m *machine, _ *Finder) { m.disk("sr0", "0", "") }, "", ErrNoMedia, nil, []string{"sr0", "not an ISO 9660 volume"}},
 		{"two discs", func(m *machine, _ *Finder) { m.disk("sr0", "0", good); m.disk("vdb", "1", other) }, "", nil, &ambiguous, []string{"sr0", "vdb", "remove all but one"}},
 		{"the policy's label", func(m *machine, f *Finder) { m.disk("sr0", "0", good); m.disk("sr1", "0", other); f.Label = "OTHER" }, "sr1", nil, nil, nil},

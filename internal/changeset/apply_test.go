@@ -27,7 +27,7 @@ classes:
       - {path: "/opt/t/**", content: opaque, max_bytes: 64MiB, exec: true, owners: [u]}
 limits: {deadline: 5m, bytes: 256MiB, inodes: 20000, changes: 5000}
 media: {wait: 10s, max_bytes: 128MiB, max_files: 10000}
-network: {timeout: 2m}
+network: {timeout: 2m, route: true}
 `
 
 func approve(t *testing.T, changes []policy.Change) policy.Approved {

@@ -7,7 +7,7 @@ import "io"
 // Op says what a change does to a path.
 type Op string
 
-// The operations of a change (design.md §5).
+// The operations of a change.
 const (
 	Create   Op = "create"   // the path was not there
 	Modify   Op = "modify"   // content, link target or type differ

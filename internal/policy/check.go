@@ -129,12 +129,12 @@ func (p *Policy) checkChange(c Change, acc Accounts) (Decided, []Refusal) {
 		class, rule = p.parentRule(c.Path)
 	}
 	if rule == nil {
-		return Decided{}, no("path", "no class of the policy covers this path: only syslog, monitoring and batch configuration may change")
+		return Decided{}, no("path", "no class of the policy covers this path: `ctxagent policy show` lists what a site may change")
 	}
 	if c.Op == Delete {
 		return Decided{}, no("delete", "deleting what the image brought is refused: leave the file, or override it in a file of its own")
 	}
-	if why := p.checkAttr(c, rule, acc); why != "" {
+	if why := checkAttr(c, rule, acc); why != "" {
 		return Decided{}, no("mode", "%s", why)
 	}
 	switch c.Type {
@@ -171,7 +171,7 @@ func forbiddenKind(c Change) (rule, why string) {
 }
 
 // checkAttr keeps mode and owner of what a site puts into the image harmless.
-func (p *Policy) checkAttr(c Change, rule *PathRule, acc Accounts) string {
+func checkAttr(c Change, rule *PathRule, acc Accounts) string {
 	if c.Type == Directory && c.Op != Create && !strings.HasSuffix(rule.Path, "/**") {
 		return "mode and owner of this directory belong to the image"
 	}
@@ -272,15 +272,22 @@ func checkContent(c Change, rule *PathRule) []Refusal {
 // verbs are the requests that a class may make for its units.
 var verbs = []string{"enable", "start", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart"}
 
+// units are those of all classes.
+func (p *Policy) units() []string {
+	var all []string
+	for _, c := range p.classes() {
+		all = append(all, c.Units...)
+	}
+	return all
+}
+
 func (p *Policy) checkUnit(u UnitRequest) (Refusal, bool) {
 	name := cmp.Or(u.Unit, u.Verb) // reboot(8) and its like name none
 	if !slices.Contains(verbs, u.Verb) {
 		return Refusal{Unit: name, Rule: "units", Reason: fmt.Sprintf("%q is not among what a context may ask for: %s", u.Verb, strings.Join(verbs, ", "))}, true
 	}
-	for _, c := range p.classes() {
-		if slices.Contains(c.Units, u.Unit) {
-			return Refusal{}, false
-		}
+	if slices.Contains(p.units(), u.Unit) {
+		return Refusal{}, false
 	}
-	return Refusal{Unit: name, Rule: "units", Reason: fmt.Sprintf("the policy lets no class %s this unit: remove the request", u.Verb)}, true
+	return Refusal{Unit: name, Rule: "units", Reason: fmt.Sprintf("no class of the policy has this unit: remove the request to %s it; allowed are %s", u.Verb, strings.Join(p.units(), ", "))}, true
 }

@@ -26,8 +26,8 @@ import (
 )
 
 // Policy is the endorser's word on what a site may do to the image
-// (design.md §4). Every value has a bound: an absent or zero limit is an error
-// and never means "without limit".
+// (docs/policy.md). Every limit has a bound, and none may be left out: an absent
+// one is an error and never means "without limit".
 type Policy struct {
 	Version int     `yaml:"version"`
 	Classes Classes `yaml:"classes"`
@@ -35,7 +35,7 @@ type Policy struct {
 	Media   Media   `yaml:"media"`
 	Network Network `yaml:"network"`
 
-	digest string
+	name, digest string
 }
 
 // Classes are the three purposes of contextualisation, exactly (HEPiX VWG,
@@ -83,8 +83,11 @@ type Media struct {
 // Network says what "configured" means.
 type Network struct {
 	Timeout Duration `yaml:"timeout"`
-	Route   bool     `yaml:"route"` // a default route is required
+	Route   *bool    `yaml:"route"` // a default route is required; Parse leaves no nil
 }
+
+// Name is that of the policy file, as Parse was told it.
+func (p *Policy) Name() string { return p.name }
 
 // Digest is the lower-case hex SHA-256 of the policy file as it was read.
 func (p *Policy) Digest() string { return p.digest }
@@ -94,7 +97,7 @@ func (p *Policy) Digest() string { return p.digest }
 // policy says is an error with its line.
 func Parse(name string, data []byte) (*Policy, error) {
 	sum := sha256.Sum256(data)
-	p := &Policy{digest: hex.EncodeToString(sum[:])}
+	p := &Policy{name: name, digest: hex.EncodeToString(sum[:]), Media: Media{Wait: absent}}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(p); err != nil {
@@ -106,11 +109,18 @@ func Parse(name string, data []byte) (*Policy, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("policy %s: more than one YAML document", name)
 	}
-	if err := p.validate(); err != nil {
+	var tree yaml.Node // once more, for the lines
+	if err := yaml.Unmarshal(data, &tree); err != nil {
 		return nil, fmt.Errorf("policy %s: %w", name, err)
+	}
+	if faults := p.validate(&tree); len(faults) > 0 {
+		return nil, fmt.Errorf("policy %s: %s", name, strings.Join(faults, "; "))
 	}
 	return p, nil
 }
+
+// absent marks a duration that the file does not have; none can be negative.
+const absent Duration = -1
 
 // plainYAML rewords the library's errors, which speak of Go types.
 func plainYAML(err error) error {
@@ -125,46 +135,100 @@ func plainYAML(err error) error {
 				l = fmt.Sprintf("%s: unknown key %q: remove it, or compare with `ctxagent policy show`", at, key)
 			}
 		}
+		if at, rest, ok := strings.Cut(l, ": cannot unmarshal !!"); ok {
+			_, value, _ := strings.Cut(rest, " ")
+			value, _, _ = strings.Cut(value, " into ")
+			l = fmt.Sprintf("%s: %s does not fit here: compare with `ctxagent policy show`", at, value)
+		}
 		lines[i] = l
 	}
 	return errors.New(strings.Join(lines, "; "))
 }
 
-func (p *Policy) validate() error {
-	if p.Version != 1 {
-		return fmt.Errorf("version is %d; this agent reads version 1", p.Version)
+// validate lists what is wrong with a policy, each with its line.
+func (p *Policy) validate(tree *yaml.Node) []string {
+	var faults []string
+	fault := func(text string, at ...any) {
+		faults = append(faults, fmt.Sprintf("line %d: %s", lineOf(tree, at...), text))
 	}
-	var errs []error
+	if p.Version != 1 {
+		fault(fmt.Sprintf("version is %d; this agent reads version 1", p.Version), "version")
+	}
 	for _, c := range p.classes() {
 		for i := range c.Paths {
 			if err := c.Paths[i].validate(); err != nil {
-				errs = append(errs, fmt.Errorf("classes.%s.paths: %w", c.name, err))
+				fault("classes."+c.name+".paths: "+err.Error(), "classes", c.name, "paths", i)
 			}
 		}
-		for _, u := range c.Units {
+		for i, u := range c.Units {
 			if !validUnit(u) {
-				errs = append(errs, fmt.Errorf("classes.%s.units: %q is not a unit name with a suffix such as .service", c.name, u))
+				fault(fmt.Sprintf("classes.%s.units: %q is not a unit name with a suffix such as .service", c.name, u), "classes", c.name, "units", i)
 			}
 		}
 	}
-	for _, b := range []struct {
-		key       string
-		v, lo, hi int64
-	}{
-		{"limits.deadline", int64(p.Limits.Deadline), int64(time.Second), int64(10 * time.Minute)},
-		{"limits.bytes", int64(p.Limits.Bytes), 1 << 20, 1 << 33},
-		{"limits.inodes", int64(p.Limits.Inodes), 100, 1 << 22},
-		{"limits.changes", int64(p.Limits.Changes), 1, 1 << 20},
-		{"media.wait", int64(p.Media.Wait), 0, int64(2 * time.Minute)},
-		{"media.max_bytes", int64(p.Media.MaxBytes), 1 << 10, 1 << 33},
-		{"media.max_files", int64(p.Media.MaxFiles), 1, 1 << 17},
-		{"network.timeout", int64(p.Network.Timeout), int64(time.Second), int64(30 * time.Minute)},
-	} {
-		if b.v < b.lo || b.v > b.hi {
-			errs = append(errs, fmt.Errorf("%s is missing or out of its bounds", b.key))
+	for _, b := range p.bounds() {
+		section, key, _ := strings.Cut(b.key, ".")
+		switch {
+		case b.absent:
+			fault(b.key+" is missing", section)
+		case b.v < b.lo || b.v > b.hi:
+			fault(fmt.Sprintf("%s is %s; it has to be from %s to %s", b.key, b.word(b.v), b.word(b.lo), b.word(b.hi)), section, key)
 		}
 	}
-	return errors.Join(errs...)
+	return faults
+}
+
+// bound is what a value has to lie in.
+type bound struct {
+	key       string
+	v, lo, hi int64
+	word      func(int64) string
+	absent    bool
+}
+
+func (p *Policy) bounds() []bound {
+	span := func(n int64) string { return time.Duration(n).String() }
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	route := p.Network.Route == nil
+	return []bound{
+		{"limits.deadline", int64(p.Limits.Deadline), int64(time.Second), int64(10 * time.Minute), span, p.Limits.Deadline == 0},
+		{"limits.bytes", int64(p.Limits.Bytes), 1 << 20, 1 << 33, count, p.Limits.Bytes == 0},
+		{"limits.inodes", int64(p.Limits.Inodes), 100, 1 << 22, count, p.Limits.Inodes == 0},
+		{"limits.changes", int64(p.Limits.Changes), 1, 1 << 20, count, p.Limits.Changes == 0},
+		{"media.wait", int64(p.Media.Wait), 0, int64(2 * time.Minute), span, p.Media.Wait == absent},
+		{"media.max_bytes", int64(p.Media.MaxBytes), 1 << 10, 1 << 33, count, p.Media.MaxBytes == 0},
+		{"media.max_files", int64(p.Media.MaxFiles), 1, 1 << 17, count, p.Media.MaxFiles == 0},
+		{"network.timeout", int64(p.Network.Timeout), int64(time.Second), int64(30 * time.Minute), span, p.Network.Timeout == 0},
+		{"network.route", 0, 0, 0, count, route},
+	}
+}
+
+// lineOf is the line of the innermost node that the path leads to.
+func lineOf(n *yaml.Node, path ...any) int {
+	if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
+		n = n.Content[0]
+	}
+	line := n.Line
+	for _, step := range path {
+		var next *yaml.Node
+		switch step := step.(type) {
+		case string:
+			for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+				if n.Content[i].Value == step {
+					next, line = n.Content[i+1], n.Content[i].Line
+				}
+			}
+		case int:
+			if n.Kind == yaml.SequenceNode && step < len(n.Content) {
+				next, line = n.Content[step], n.Content[step].Line
+			}
+		}
+		if next == nil {
+			return line
+		}
+		n = next
+	}
+	return line
 }
 
 type namedClass struct {
@@ -223,8 +287,8 @@ func (s *Size) UnmarshalYAML(n *yaml.Node) error {
 			text, unit = strings.TrimSpace(rest), u
 		}
 	}
-	v, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || v < 0 {
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || v < 0 || v > 1<<40/unit {
 		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is not a size such as 512KiB or 64MiB", n.Line, n.Value)}}
 	}
 	*s = Size(v * unit)

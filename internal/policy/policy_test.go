@@ -33,7 +33,7 @@ func TestDefaultPolicyParses(t *testing.T) {
 	if len(p.Classes.Syslog.Paths) == 0 || len(p.Classes.Monitoring.Paths) == 0 || len(p.Classes.Batch.Paths) == 0 {
 		t.Errorf("a class of the default policy has no path: %+v", p.Classes)
 	}
-	if p.Media.WritableDisks || !p.Network.Route {
+	if p.Media.WritableDisks || !*p.Network.Route {
 		t.Errorf("Parse() = media %+v, network %+v; want no writable disks and a default route", p.Media, p.Network)
 	}
 }
@@ -58,6 +58,7 @@ media:
   max_files: 10000
 network:
   timeout: 2m
+  route: true
 `
 
 func TestSmallPolicyParses(t *testing.T) {
@@ -106,6 +107,8 @@ func TestParseRefuses(t *testing.T) {
 		{"no media.max_files", "  max_files: 10000\n", "", []string{"media.max_files"}},
 		{"long wait", "wait: 10s", "wait: 11m", []string{"media.wait"}},
 		{"no timeout", "  timeout: 2m\n", "", []string{"network.timeout"}},
+		{"no wait", "  wait: 10s\n", "", []string{"media.wait is missing"}},
+		{"no word on the route", "  route: true\n", "", []string{"network.route is missing"}},
 		{"all limits missing", small[strings.Index(small, "limits:"):], "", []string{"limits.deadline", "limits.bytes", "limits.inodes", "limits.changes", "media.max_bytes", "media.max_files", "network.timeout"}},
 
 		{"a duration without unit", "deadline: 5m", "deadline: 300", []string{"line 10", `"300"`, "duration"}},
@@ -114,7 +117,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a size in other units", "bytes: 256MiB", "bytes: 256MB", []string{"line 11", `"256MB"`, "size"}},
 		{"a negative size", "bytes: 256MiB", "bytes: -1MiB", []string{"line 11", "size"}},
 		{"a size that overflows", "bytes: 256MiB", "bytes: 99999999999GiB", []string{"line 11", "size"}},
-		{"a size above its bound", "bytes: 256MiB", "bytes: 2147483647GiB", []string{"limits.bytes"}},
+		{"a size above its bound", "bytes: 256MiB", "bytes: 9GiB", []string{"line 11", "limits.bytes is 9663676416"}},
 
 		{"relative path", "/etc/rsyslog.d/*.conf", "etc/rsyslog.d/*.conf", []string{"classes.syslog.paths", "absolute"}},
 		{"no path", "path: /etc/rsyslog.d/*.conf", "path: ''", []string{"absolute"}},

@@ -53,7 +53,7 @@ var verdicts = map[Outcome]string{
 func (p *page) head(r *Receipt) {
 	verdict := verdicts[r.Outcome]
 	if r.Rehearsal && r.Outcome == Applied {
-		verdict = "would be applied: a guest would make every change below"
+		verdict = "would be applied: every change below"
 	}
 	p.f("%s: %s (exit status %d, %d ms)\n", r.Stage, verdict, r.ExitCode, r.Durations["total"])
 	if r.Error != "" {

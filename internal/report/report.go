@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ctxagent/ctxagent/internal/policy"
@@ -27,7 +28,7 @@ const Schema = 1
 // Outcome is how a stage ended, in one word.
 type Outcome string
 
-// The outcomes (design.md §6).
+// The outcomes (docs/operator-guide.md).
 const (
 	Applied     Outcome = "applied"
 	Unchanged   Outcome = "unchanged"
@@ -42,7 +43,7 @@ const (
 	Unsupported Outcome = "unsupported"
 )
 
-// ExitCode is the exit status that goes with an outcome (design.md §7).
+// ExitCode is the exit status that goes with an outcome (docs/operator-guide.md).
 func (o Outcome) ExitCode() int {
 	switch o {
 	case Applied, Unchanged, NoMedia:
@@ -72,10 +73,10 @@ type Receipt struct {
 	Script      *Script          `json:"script,omitempty"`
 	Changes     []Change         `json:"changes"`
 	Refusals    []Refusal        `json:"refusals"`
-	DeniedCalls []DeniedCall     `json:"denied_calls"`
+	DeniedCalls []DeniedCall     `json:"denied_calls"` // not counted yet: always empty
 	Units       []Unit           `json:"units"`
 	Network     *Network         `json:"network,omitempty"`
-	Connections []Connection     `json:"connections"`
+	Connections []Connection     `json:"connections"` // a script has no network yet: always empty
 	Durations   map[string]int64 `json:"durations_ms"`
 	Clock       Clock            `json:"clock"`
 	Agent       Agent            `json:"agent"`
@@ -304,8 +305,8 @@ func (r *Receipt) Line() string {
 	return b.String()
 }
 
-// Line1 is the refusal in one line, for the log.
-func (x Refusal) Line1() string {
+// String is the refusal in one line, for the log.
+func (x Refusal) String() string {
 	what := x.Path + x.Call
 	if x.Unit != "" {
 		what = "unit " + x.Unit
@@ -316,8 +317,21 @@ func (x Refusal) Line1() string {
 	return oneLine(fmt.Sprintf("refused %s: %s [%s]", what, x.Reason, x.Rule))
 }
 
-// oneLine keeps a hostile name from forging a line of its own.
+// oneLine keeps a hostile name from forging a line of its own or from acting on
+// a terminal: what is not graphic is escaped, as in Go. Backslashes and quotes
+// stay as they are, for a message may hold a command to paste.
 func oneLine(s string) string {
-	q := strconv.QuoteToGraphic(s)
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == ' ' || unicode.IsGraphic(r):
+			b.WriteRune(r)
+		default:
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+	}
+	return b.String()
 }

@@ -215,8 +215,8 @@ func TestLineIsOneLine(t *testing.T) {
 		t.Errorf("Line() = %q; want one line without control characters", l)
 	}
 	for _, x := range r.Refusals {
-		if l := x.Line1(); !plain(l) {
-			t.Errorf("Line1() = %q; want one line without control characters", l)
+		if l := x.String(); !plain(l) {
+			t.Errorf("String() = %q; want one line without control characters", l)
 		}
 	}
 }
@@ -246,8 +246,8 @@ func TestLine(t *testing.T) {
 		{Refusal{Unit: "a.service", Reason: "why", Rule: "units"}, "refused unit a.service: why [units]"},
 		{Refusal{Call: "mount", Reason: "why", Rule: "calls"}, "refused mount: why [calls]"},
 	} {
-		if got := tt.x.Line1(); got != tt.want {
-			t.Errorf("Line1() = %q; want %q", got, tt.want)
+		if got := tt.x.String(); got != tt.want {
+			t.Errorf("String() = %q; want %q", got, tt.want)
 		}
 	}
 }

@@ -99,7 +99,9 @@ func (in *inside) run() error {
 		{"set no_new_privs", noNewPrivs}, // seccomp(2) asks for it without CAP_SYS_ADMIN
 		{"filter system calls", loadFilter},
 	} {
-		if err := s.do(); err != nil {
+		if err := s.do(); errors.Is(err, ErrNotFound) {
+			return err // no fault of the step
+		} else if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
@@ -151,8 +153,14 @@ func (in *inside) findCommand() error {
 		}
 		tried = append(tried, strconv.Quote(argv[0]))
 	}
-	return fmt.Errorf("%w: %s", ErrNotFound, strings.Join(tried, ", "))
+	return &notFound{strings.Join(tried, " nor ")}
 }
+
+// notFound names what was looked for; it is an ErrNotFound.
+type notFound struct{ names string }
+
+func (e *notFound) Error() string        { return e.names }
+func (e *notFound) Is(target error) bool { return target == ErrNotFound }
 
 func lookPath(name string, env []string) (string, bool) {
 	executable := func(p string) bool {
@@ -207,7 +215,7 @@ func (in *inside) command() error {
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOEXEC) {
-		return fmt.Errorf("%w: %q: %w", ErrNotFound, in.exe, err)
+		return &notFound{fmt.Sprintf("%q (%v)", in.exe, err)}
 	}
 	if err != nil { // an environment that is too long, say
 		return fmt.Errorf("%w: %q: %w", errExec, in.exe, err)

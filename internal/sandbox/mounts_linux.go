@@ -49,11 +49,10 @@ func (in *inside) listMounts() error {
 	return nil
 }
 
-// plan goes through the mounts in the order in which they were made. One that is
-// read-only is covered all the same: through a bind its sockets and FIFOs would
-// be the host's. A mount
+// plan goes through the mounts in the order in which they were made. A mount
 // hides what lies at and below its mount point, and so does one that is not
-// shown: what is mounted below such a one is not shown either.
+// shown: what is mounted below such a one is not shown either. A read-only mount
+// is covered like any: through a bind its sockets and FIFOs would be the host's.
 func plan(root string, infos []*mountinfo.Info) []mount {
 	shown := map[string]mount{"/": {at: "/"}}
 	dark := map[string]bool{}

@@ -81,7 +81,6 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	side.Go(func() { collect(p.output, res, spec.Line) })
 	seen := p.listen(res)
 	waitErr := p.cmd.Wait() // the pid namespace is dead when its init is
-	res.Finished = time.Now()
 	seen.control.close()
 	side.Wait()
 	res.Requests, res.Full = seen.control.requests(), full(res.Layers)
@@ -123,8 +122,9 @@ type process struct {
 	back   *os.File
 }
 
-// start clones sandbox-init into its namespaces. Each is needed in both stages:
-// design.md §3 says why the network one is.
+// start clones sandbox-init into its namespaces. All are needed in both stages:
+// in the machine's own network namespace a script would reach its abstract
+// sockets, its services on localhost and the cloud's metadata address.
 func start() (_ *process, err error) {
 	var opened []*os.File
 	defer func() {
@@ -193,7 +193,7 @@ func (p *process) listen(res *Result) heard {
 		}
 		switch {
 		case m.Error != "" && m.NotFound:
-			h.failure = fmt.Errorf("%w: %s", ErrNotFound, m.Error)
+			h.failure = fmt.Errorf("%w: it has no %s", ErrNotFound, m.Error)
 		case m.Error != "" && m.Exec:
 			h.failure = errors.New(m.Error)
 		case m.Error != "":
@@ -252,14 +252,14 @@ func collect(r *os.File, res *Result, line func(string)) {
 	br := bufio.NewReaderSize(r, 4096)
 	for {
 		chunk, err := br.ReadSlice('\n')
-		if over := len(tail) + len(chunk) - MaxOutput; over > 0 {
+		if over := len(tail) + len(chunk) - maxOutput; over > 0 {
 			res.Lost += int64(over)
 			tail = tail[:copy(tail, tail[over:])]
 		}
 		tail = append(tail, chunk...)
-		if len(chunk) > 0 && line != nil && lines < MaxLines {
+		if len(chunk) > 0 && line != nil && lines < maxLines {
 			line(string(trimNewline(chunk)))
-			if lines++; lines == MaxLines {
+			if lines++; lines == maxLines {
 				line("(further output is not logged; the receipt has its end)")
 			}
 		}

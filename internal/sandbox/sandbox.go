@@ -41,7 +41,7 @@ type Spec struct {
 	// Deadline is in the context of Run; these bound the rest.
 	Bytes  int64 // of everything written, in a tmpfs
 	Inodes int
-	// Line, if set, is called for each line of output, at most MaxLines times.
+	// Line, if set, is called for each line of output, a bounded number of times.
 	Line func(string)
 }
 
@@ -69,18 +69,17 @@ const (
 	ShowEmpty     Kind = "empty"
 )
 
-// MaxOutput is how many bytes of a command's output are kept, the last ones.
-const MaxOutput = 64 << 10
-
-// MaxLines is how many lines of a command's output reach Spec.Line.
-const MaxLines = 2000
+const (
+	maxOutput = 64 << 10 // bytes of a command's output that are kept, the last ones
+	maxLines  = 2000     // lines of a command's output that reach Spec.Line
+)
 
 // Result is what became of a command.
 type Result struct {
 	ExitStatus int    // 0…255; -1 if it was ended by a signal
 	Signal     string // "SIGKILL" and the like
 	TimedOut   bool   // the context ended first
-	Output     string // the last MaxOutput bytes of stdout and stderr
+	Output     string // the end of stdout and stderr, 64 KiB at most
 	Lost       int64  // bytes of output before those
 	Requests   []Request
 	Full       bool     // no room was left for writes: a file may be cut off
@@ -88,7 +87,6 @@ type Result struct {
 	ReadOnly   []string // mount points that no overlay could cover
 	Layers     []Layer
 	Started    time.Time // when the command was started, not its confinement
-	Finished   time.Time
 }
 
 // Request is one call of systemctl, service or the like inside.

@@ -231,6 +231,8 @@ func TestShimRecords(t *testing.T) {
 		/usr/bin/systemctl --quiet enable --now slurmd.service munge
 		service rsyslog reload
 		systemctl is-active rsyslog && echo active
+		systemctl -p ActiveState show rsyslog
+		systemctl daemon-reload
 		invoke-rc.d rsyslog stop
 		busctl call org.example Reboot
 	`)
@@ -280,8 +282,8 @@ func TestOutputIsBounded(t *testing.T) {
 	lines := 0
 	res := run(t, newRoot(t), `i=0; while [ $i -lt 30000 ]; do echo "line $i"; i=$((i+1)); done; dd if=/dev/zero bs=65536 count=4 2>/dev/null`,
 		func(s *Spec) { s.Line = func(string) { lines++ } })
-	if len(res.Output) != MaxOutput || res.Lost == 0 || lines > MaxLines+1 {
-		t.Errorf("kept %d bytes, lost %d, %d lines; want %d, more than 0, at most %d", len(res.Output), res.Lost, lines, MaxOutput, MaxLines+1)
+	if len(res.Output) != maxOutput || res.Lost == 0 || lines > maxLines+1 {
+		t.Errorf("kept %d bytes, lost %d, %d lines; want %d, more than 0, at most %d", len(res.Output), res.Lost, lines, maxOutput, maxLines+1)
 	}
 }
 

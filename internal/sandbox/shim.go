@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,13 +56,21 @@ var shims = map[string][]string{
 // "cannot say", for inside there is no service manager.
 var queries = map[string]int{
 	"status": 3, "is-active": 3, "is-enabled": 1, "is-failed": 1, "show": 1, "cat": 1, "list-units": 0, "list-unit-files": 0,
-	"is-system-running": 1, "--version": 0, "daemon-reload": 0, "reset-failed": 0,
+	"is-system-running": 1, "--version": 0, "reset-failed": 0,
 }
+
+// valued are the options of systemctl(1) whose value is the next word.
+var valued = []string{"-p", "--property", "-n", "--lines", "-o", "--output", "-t", "--type", "-s", "--signal", "-H", "--host", "-M", "--machine",
+	"--root", "--state", "--job-mode", "--kill-whom", "--kill-who", "--what", "--preset-mode"}
 
 // shim is the binary called as systemctl, service …; it returns the exit status.
 func shim(name string, args []string, stderr io.Writer) int {
 	reqs := parseShim(name, args)
 	if len(reqs) == 1 {
+		if reqs[0].Verb == "daemon-reload" {
+			fmt.Fprintf(stderr, "%s daemon-reload: not needed: the agent does it where a unit is enabled\n", name)
+			return 0
+		}
 		if status, ok := queries[reqs[0].Verb]; ok {
 			fmt.Fprintf(stderr, "%s %s: ctxagent does not answer this inside a stage\n", name, reqs[0].Verb)
 			return status
@@ -81,8 +90,11 @@ func shim(name string, args []string, stderr io.Writer) int {
 func parseShim(name string, args []string) []Request {
 	now := false
 	var words []string
-	for _, a := range args {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
 		switch {
+		case name == "systemctl" && slices.Contains(valued, a):
+			i++ // and its value
 		case a == "--now":
 			now = true
 		case a == "--version":

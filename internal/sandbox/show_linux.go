@@ -79,7 +79,7 @@ func showEntry(e Entry, rel, lower, over string) (bool, error) {
 	if err := parents(path.Dir(rel), lower, over); err != nil {
 		return false, err
 	}
-	return true, place1(e, path.Join(over, rel), &st)
+	return true, placeEntry(e, path.Join(over, rel), &st)
 }
 
 // lstatNoLinks is lstat(2) below a directory, with no symlink on the way.
@@ -118,8 +118,8 @@ func parents(rel, lower, over string) error {
 	return copyAttr(path.Join(lower, rel), path.Join(over, rel))
 }
 
-// place1 makes one entry; st is what the root has there, for an empty stand-in.
-func place1(e Entry, p string, st *unix.Stat_t) error {
+// placeEntry makes one entry; st is what the root has there, for an empty stand-in.
+func placeEntry(e Entry, p string, st *unix.Stat_t) error {
 	switch e.Kind {
 	case ShowEmpty:
 		e.Mode, e.UID, e.GID, e.Kind = st.Mode&0o7777, st.Uid, st.Gid, ShowFile

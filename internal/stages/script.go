@@ -29,7 +29,7 @@ type script struct {
 
 // load reads the stage's script; nil means that the disc has none. A disc of
 // CERN's kind has init.sh in place of prolog.sh.
-func (m *Machine) load(c Context, stage string) (*script, error) {
+func load(c Context, stage string) (*script, error) {
 	name := c.Script(stage + ".sh")
 	if name == "" && stage == Prolog {
 		name = c.Script("init.sh")

@@ -112,7 +112,6 @@ func disc(t *testing.T, files map[string]string) Context {
 }
 
 func TestLoad(t *testing.T) {
-	m := &Machine{}
 	for _, tt := range []struct {
 		name, stage string
 		files       map[string]string
@@ -125,21 +124,21 @@ func TestLoad(t *testing.T) {
 		{"no prolog", Prolog, map[string]string{"epilog.sh": "#!/bin/sh\n"}, ""},
 		{"nothing", Epilog, nil, ""},
 	} {
-		s, err := m.load(disc(t, tt.files), tt.stage)
+		s, err := load(disc(t, tt.files), tt.stage)
 		if err != nil || (s == nil) != (tt.want == "") || s != nil && s.name != tt.want {
 			t.Errorf("%s: load(%s) = %+v, %v; want %q", tt.name, tt.stage, s, err, tt.want)
 		}
 	}
-	s, err := m.load(disc(t, map[string]string{"prolog.sh": "#!/bin/sh\n"}), Prolog)
+	s, err := load(disc(t, map[string]string{"prolog.sh": "#!/bin/sh\n"}), Prolog)
 	if want := "a8076d3d28d21e02012b20eaf7dbf75409a6277134439025f282e368e3305abf"; err != nil || s.digest != want {
 		t.Errorf("load() = %+v, %v; want the digest %s", s, err, want)
 	}
 	for name, content := range map[string]string{"too long": strings.Repeat("#", maxScript+1), "CRLF": "a\r\n"} {
-		if s, err := m.load(disc(t, map[string]string{"prolog.sh": content}), Prolog); err == nil || !strings.Contains(err.Error(), "prolog.sh") {
+		if s, err := load(disc(t, map[string]string{"prolog.sh": content}), Prolog); err == nil || !strings.Contains(err.Error(), "prolog.sh") {
 			t.Errorf("load(%s) = %+v, %v; want an error that names the script", name, s, err)
 		}
 	}
-	if _, err := m.load(disc(t, map[string]string{"prolog.sh": strings.Repeat("#", maxScript)}), Prolog); err != nil {
+	if _, err := load(disc(t, map[string]string{"prolog.sh": strings.Repeat("#", maxScript)}), Prolog); err != nil {
 		t.Errorf("load(the longest script) = %v; want no error", err)
 	}
 }

@@ -64,7 +64,7 @@ type Context struct {
 func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 	began := time.Now()
 	defer func() { r.Durations["stage"] = time.Since(began).Milliseconds() }()
-	s, err := m.load(c, r.Stage)
+	s, err := load(c, r.Stage)
 	if err != nil {
 		r.End(report.Failed, err)
 		return
@@ -78,7 +78,7 @@ func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 	r.Warnings = append(r.Warnings, s.warnings...)
 	res, err := m.run(ctx, c, s, r)
 	if err != nil {
-		m.endUnrun(r, s, err)
+		endUnrun(r, s, err)
 		return
 	}
 	defer func() {
@@ -112,7 +112,7 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 	r.Script.OutputTail, r.Script.OutputLost = strings.ToValidUTF8(res.Output, "\uFFFD"), res.Lost
 	r.Script.LeftOver, r.Script.ReadOnly, r.Script.Signal = res.LeftOver, res.ReadOnly, res.Signal
 	if len(res.LeftOver) > 0 {
-		r.Warnings = append(r.Warnings, "processes that the script left behind were ended: what they were writing may be half written")
+		r.Warnings = append(r.Warnings, "processes that the script left behind were ended, and what they were writing may be half written: start a service by systemctl")
 	}
 	if res.Signal == "" {
 		r.Script.ExitStatus = &res.ExitStatus
@@ -121,7 +121,7 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 }
 
 // endUnrun ends a stage whose script never started.
-func (m *Machine) endUnrun(r *report.Receipt, s *script, err error) {
+func endUnrun(r *report.Receipt, s *script, err error) {
 	switch {
 	case errors.Is(err, sandbox.ErrUnsupported):
 		r.End(report.Unsupported, err)
@@ -138,9 +138,15 @@ func (m *Machine) endUnrun(r *report.Receipt, s *script, err error) {
 // changes listed too: they tell how far it came.
 func (m *Machine) conclude(ctx context.Context, r *report.Receipt, s *script, res *sandbox.Result) {
 	began := time.Now()
-	approved, err := m.check(r, res)
+	var (
+		approved policy.Approved
+		refused  *policy.RefusedError
+		err      error
+	)
+	if !res.Full { // a file that was cut off says nothing about the script
+		approved, err = m.check(r, res)
+	}
 	r.Durations["check"] = time.Since(began).Milliseconds()
-	var refused *policy.RefusedError
 	switch {
 	case res.TimedOut && errors.Is(ctx.Err(), context.Canceled):
 		r.End(report.Failed, fmt.Errorf("%s was ended because the agent was asked to end", s.name))
@@ -170,10 +176,10 @@ func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved
 	changes, err := changeset.Scan(layers, changeset.Limits{Changes: m.Policy.Limits.Changes, Bytes: int64(m.Policy.Limits.Bytes)})
 	var limit *changeset.LimitError
 	if errors.As(err, &limit) {
-		err = &policy.RefusedError{Refusals: []policy.Refusal{{Path: limit.Path, Rule: "limits", Reason: limit.Reason}}}
+		err = &policy.RefusedError{Refusals: []policy.Refusal{{Path: limit.Path, Rule: "limits", Reason: limit.Reason + " (the scan stopped at this path)"}}}
 	}
 	if err != nil {
-		m.note(r, err)
+		note(r, err)
 		return policy.Approved{}, err
 	}
 	var units []policy.UnitRequest
@@ -188,11 +194,11 @@ func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved
 	for _, c := range changes {
 		r.Changes = append(r.Changes, report.FromChange(c))
 	}
-	m.note(r, err)
+	note(r, err)
 	return approved, err
 }
 
-func (m *Machine) note(r *report.Receipt, err error) {
+func note(r *report.Receipt, err error) {
 	var refused *policy.RefusedError
 	if errors.As(err, &refused) {
 		for _, x := range refused.Refusals {

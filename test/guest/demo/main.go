@@ -152,6 +152,7 @@ func conclude(r *guest.Result) error {
 	if r.Exits["units"] != 0 {
 		return fmt.Errorf("not every unit is active")
 	}
+	fmt.Println("(munge was restarted with the site's key; slurmd is ordered behind ctxagent.target)")
 	fmt.Printf("The guest lived for %.1f s.\n", r.Took.Seconds())
 	return nil
 }
