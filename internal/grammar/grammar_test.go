@@ -207,5 +207,5 @@ func ExampleCheck() {
 	for _, f := range findings {
 		fmt.Printf("line %d: %s\n", f.Line, f.Reason)
 	}
-	// Output: line 2: "$ModLoad" is not on the allow-list for rsyslog: remove the line
+	// Output: line 2: "$ModLoad" is not on the allow-list for rsyslog: correct or remove it
 }

@@ -165,8 +165,10 @@ func (r *rsyslogFile) object(start []string) bool {
 	if rest := strings.Trim(r.lines[r.line][r.col+1:], " \t"); rest != "" {
 		r.refuse(r.line+1, rest, "text after the closing parenthesis of %s: put it on a line of its own", cut(name))
 	}
-	if lower(name) == "action" && !(seen["type"] && seen["target"]) {
-		r.refuse(line, name, `action without type and target: write action(type="omfwd" target="host" ...)`)
+	for _, needed := range []string{"type", "target"} {
+		if lower(name) == "action" && !seen[needed] {
+			r.refuse(line, name, `action without %s: write action(type="omfwd" target="host" ...)`, needed)
+		}
 	}
 	return true
 }

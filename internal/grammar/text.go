@@ -99,7 +99,7 @@ func (f *file) refuse(line int, directive, reason string, args ...any) {
 
 // unknown refuses a directive that is not on the allow-list.
 func (f *file) unknown(line int, directive string) {
-	f.refuse(line, directive, "%q is not on the allow-list for %s: remove the line", cut(directive), f.format)
+	f.refuse(line, directive, "%q is not on the allow-list for %s: correct or remove it", cut(directive), f.format)
 }
 
 // setting checks one name and its value against a table, whose keys are as f.key makes them.
