@@ -362,7 +362,7 @@ func shortDeadline(t *testing.T) File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := strings.Replace(string(b), "deadline: 5m", "deadline: 3s", 1)
+	short := strings.Replace(string(b), "deadline: 5m", "deadline: 8s", 1)
 	if short == string(b) {
 		t.Fatal("the default policy has another deadline")
 	}
@@ -376,7 +376,7 @@ func TestFailingAndHangingScripts(t *testing.T) {
 		status                *int
 	}{
 		"exit status 7": {"#!/bin/sh\n" + write + "exit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7)},
-		"hangs":         {"#!/bin/sh\n" + write + "trap '' TERM\nwhile :; do sleep 60; done\n", "timeout", "prolog.sh ran longer than 3s", nil},
+		"hangs":         {"#!/bin/sh\n" + write + "trap '' TERM\nwhile :; do sleep 60; done\n", "timeout", "prolog.sh ran longer than 8s", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := boot(t, Config{
