@@ -28,10 +28,10 @@ setup:
 
 # The guest tests stand last and alone: they want both CPUs.
 unit:
-	go test $$(go list ./... | grep -v /test/guest)
+	go test -count=1 $$(go list ./... | grep -v /test/guest)
 
 guest:
-	go test -v -timeout 20m ./test/guest
+	go test -count=1 -v -timeout 20m ./test/guest
 
 lint:
 	@test -z "$$(gofmt -l cmd dist internal test)" || { gofmt -l cmd dist internal test; echo "gofmt: run gofmt -w on these"; exit 1; }
