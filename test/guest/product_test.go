@@ -355,16 +355,16 @@ file show/ctxagent.target systemctl show ctxagent.target
 	}
 }
 
-// shortDeadline is the default policy with little patience.
-func shortDeadline(t *testing.T) File {
+// impatient is the default policy with little patience.
+func impatient(t *testing.T) File {
 	t.Helper()
 	b, err := os.ReadFile("../../dist/policy.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := strings.Replace(string(b), "deadline: 5m", "deadline: 8s", 1)
-	if short == string(b) {
-		t.Fatal("the default policy has another deadline")
+	short := strings.NewReplacer("deadline: 5m", "deadline: 8s", "timeout: 2m", "timeout: 8s").Replace(string(b))
+	if strings.Count(short, ": 8s") != 2 {
+		t.Fatal("the default policy has other deadlines")
 	}
 	return File{Path: "/etc/ctxagent/policy.yaml", Content: short}
 }
@@ -381,7 +381,7 @@ func TestFailingAndHangingScripts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := boot(t, Config{
 				CDs:     []string{writeDisc(t, map[string]string{"prolog.sh": tt.script})},
-				Payload: []File{shortDeadline(t)},
+				Payload: []File{impatient(t)},
 				Report:  "file written ls /etc/rsyslog.d\nfile left sh -c 'ps ax | grep \"[s]leep 60\"'\n" + DefaultReport,
 			})
 			reached(t, r)
@@ -416,6 +416,27 @@ func TestTwoDiscsAreRefused(t *testing.T) {
 	got := receiptOf(t, r, "prolog")
 	if got.Outcome != "ambiguous" || got.ExitCode != 4 || !strings.Contains(got.Error, "/dev/sr0") || !strings.Contains(got.Error, "/dev/vda") {
 		t.Errorf("%+v; want ambiguous, 4, and both devices named", got)
+	}
+}
+
+// TestNoNetwork boots a guest whose DHCP server names no router, and whose policy
+// asks for a default route: the epilog is not run, and the boot goes on.
+func TestNoNetwork(t *testing.T) {
+	r := boot(t, Config{
+		CDs:     []string{writeDisc(t, map[string]string{"epilog.sh": "#!/bin/sh\necho '*.* @@192.0.2.1:514' >/etc/rsyslog.d/50-site.conf\n"})},
+		Payload: []File{impatient(t)},
+		Report:  "file written ls /etc/rsyslog.d\nfile show/ctxagent.target systemctl show ctxagent.target\n" + DefaultReport,
+	})
+	reached(t, r)
+	got := receiptOf(t, r, "epilog")
+	if got.Outcome != "no-network" || got.ExitCode != 5 || !strings.Contains(got.Error, "ens3: 10.0.2.15/24 ok, no default route yet") {
+		t.Errorf("%+v; want no-network, 5, and what is missing", got)
+	}
+	if got.Script.ExitStatus != nil || bytes.Contains(r.Files["written"], []byte("50-site.conf")) {
+		t.Error("the epilog ran without a network")
+	}
+	if state := r.Properties("ctxagent.target")["ActiveState"]; state != "inactive" {
+		t.Errorf("ctxagent.target is %q; want inactive", state)
 	}
 }
 
