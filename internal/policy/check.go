@@ -209,8 +209,9 @@ func orOwners(owners []string) string {
 	return " or " + strings.Join(owners, " or ")
 }
 
-// checkTarget lets a symlink point only to a path of its own class, and one in
-// the place of a configuration only to what is held to the same grammar.
+// checkTarget lets a symlink point only to what its own rule covers: through one
+// of another rule, a file in the place of a configuration would not be held to
+// that configuration's grammar.
 func (p *Policy) checkTarget(c Change, class string, own *PathRule) string {
 	t := c.Target
 	if goesUpLate(t) {
