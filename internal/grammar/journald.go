@@ -57,19 +57,17 @@ func checkJournald(f *file) {
 	section := false
 	for i, line := range f.lines {
 		text := strings.Trim(line, " \t")
-		switch m := journaldSetting.FindStringSubmatch(text); {
+		switch {
 		case f.comment(i+1, line, "#;"):
 		case text == "[Journal]":
 			section = true
 		case strings.HasPrefix(text, "["):
 			f.refuse(i+1, text, "section %q is not on the allow-list for journald: use [Journal]", cut(text))
 			section = true // its settings are looked at all the same
-		case m == nil || strings.Contains(text, `\`):
-			f.refuse(i+1, text, "%q is not a plain Name=value: rewrite it on one line", cut(text))
 		case !section:
-			f.refuse(i+1, m[1], "%s stands before any section: put [Journal] above it", cut(m[1]))
+			f.refuse(i+1, text, "%q stands before any section: put [Journal] above it", cut(text))
 		default:
-			f.setting(i+1, m[1], m[2], journaldSettings)
+			f.assignment(i+1, text, journaldSetting, journaldSettings)
 		}
 	}
 }

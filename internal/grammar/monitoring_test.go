@@ -18,7 +18,7 @@ func TestJournald(t *testing.T) {
 		{"socket", "[Journal]\nForwardToSocket=/run/docker.sock\n", 2, "ForwardToSocket"},
 		{"another section", "[Journal]\nCompress=yes\n[Service]\nExecStart=/bin/x\n", 3, "[Service]"},
 		{"setting of another section", "[Service]\nExecStart=/bin/x\n", 2, "ExecStart"},
-		{"before a section", "Compress=yes\n", 1, "Compress"},
+		{"before a section", "Compress=yes\n", 1, "Compress=yes"},
 		{"case", "[Journal]\ncompress=yes\n", 2, "compress"},
 		{"section case", "[journal]\n", 1, "[journal]"},
 		{"continuation", "[Journal]\nCompress=\\\nyes\n", 2, ""},
