@@ -25,7 +25,7 @@ classes:
   batch:
     paths:
       - {path: "/opt/t/**", content: opaque, max_bytes: 64MiB, exec: true, owners: [u]}
-limits: {deadline: 5m, bytes: 256MiB, inodes: 20000, changes: 5000}
+limits: {deadline: 5m, bytes: 256MiB, inodes: 20000, processes: 256, memory: 512MiB, changes: 5000}
 media: {wait: 10s, max_bytes: 128MiB, max_files: 10000}
 network: {timeout: 2m, route: true}
 `
@@ -36,7 +36,7 @@ func approve(t *testing.T, changes []policy.Change) policy.Approved {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := p.Check(changes, nil, policy.Accounts{Users: map[string]uint32{"u": 7}, Groups: map[string]uint32{"u": 7}})
+	a, err := p.Check(policy.Proposal{Changes: changes}, policy.Accounts{Users: map[string]uint32{"u": 7}, Groups: map[string]uint32{"u": 7}})
 	if err != nil {
 		t.Fatalf("Check() = %v; want the changes approved", err)
 	}

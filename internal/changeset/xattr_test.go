@@ -44,11 +44,11 @@ func TestApplyKeepsXattrs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	approved, err := p.Check([]policy.Change{{
+	approved, err := p.Check(policy.Proposal{Changes: []policy.Change{{
 		Path: "/etc/rsyslog.d/10-image.conf", Op: policy.Modify, Type: policy.File, TypeBefore: policy.File, Attr: before, Before: &before,
 		Size: int64(len(content)), Data: content, SHA256Before: digest([]byte("*.* @@192.0.2.1:514\n")), SHA256After: digest(content),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
-	}}, nil, policy.Accounts{})
+	}}}, policy.Accounts{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,13 @@ type UnitRequest struct {
 	Unit string // with its suffix
 }
 
+// Proposal is all that a script did and asked for.
+type Proposal struct {
+	Changes []Change
+	Units   []UnitRequest
+	Calls   []Call // that were refused to it
+}
+
 // Approved is what Check accepted. Only Check makes a non-empty one, so
 // nothing can be applied that was not checked.
 type Approved struct {

@@ -13,11 +13,12 @@ import (
 )
 
 // Refusal is one thing that the policy does not let a site do. Exactly one of
-// Path and Unit is set; Directive and Line belong to a Path whose content was
+// Path, Unit and Call is set; Directive and Line belong to a Path whose content was
 // refused.
 type Refusal struct {
 	Path      string
 	Unit      string
+	Call      string // a system call
 	Directive string
 	Line      int
 	Rule      string // which rule refused: its name in docs/policy.md
@@ -34,9 +35,12 @@ func (e *RefusedError) Error() string {
 // String is the refusal in one line, names quoted.
 func (r Refusal) String() string {
 	var b strings.Builder
-	if r.Unit != "" {
+	switch {
+	case r.Unit != "":
 		fmt.Fprintf(&b, "unit %q", r.Unit)
-	} else {
+	case r.Call != "":
+		fmt.Fprintf(&b, "call %s", r.Call)
+	default:
 		fmt.Fprintf(&b, "%q", r.Path)
 	}
 	if r.Line > 0 {
@@ -55,25 +59,30 @@ const maxRefusals = 1000
 
 // Check accepts all of what a script changed and asked for, or refuses all of
 // it and lists every reason as a *RefusedError.
-func (p *Policy) Check(changes []Change, units []UnitRequest, acc Accounts) (Approved, error) {
+func (p *Policy) Check(all Proposal, acc Accounts) (Approved, error) {
 	var (
 		refusals []Refusal
 		ok       Approved
 	)
-	if n := len(changes); n > p.Limits.Changes {
+	if n := len(all.Changes); n > p.Limits.Changes {
 		refusals = append(refusals, Refusal{Path: "/", Rule: "limits.changes",
 			Reason: fmt.Sprintf("%d changes; the policy allows %d", n, p.Limits.Changes)})
 	}
-	for _, c := range changes {
+	for _, c := range all.Changes {
 		d, r := p.checkChange(c, acc)
 		refusals = append(refusals, r...)
 		ok.changes = append(ok.changes, d)
 	}
-	for _, u := range units {
+	for _, u := range all.Units {
 		if r, refused := p.checkUnit(u); refused {
 			refusals = append(refusals, r)
 		} else if !slices.Contains(ok.units, u) {
 			ok.units = append(ok.units, u)
+		}
+	}
+	for _, c := range all.Calls {
+		if r, refused := checkCall(c); refused {
+			refusals = append(refusals, r)
 		}
 	}
 	if n := len(refusals) - maxRefusals; n > 0 {

@@ -51,7 +51,7 @@ func was(op Op, t Type, a Attr) func(*Change) {
 // refusals runs Check on one change and returns what it refused.
 func refusals(t *testing.T, p *Policy, units []UnitRequest, changes ...Change) []Refusal {
 	t.Helper()
-	ok, err := p.Check(changes, units, testAccounts)
+	ok, err := p.Check(Proposal{Changes: changes, Units: units}, testAccounts)
 	if err == nil {
 		return nil
 	}
@@ -212,7 +212,7 @@ func TestCheckAccepts(t *testing.T) {
 		{"symlink changed", with(symlink("/opt/condor/current", "24.0"), was(Modify, Symlink, Attr{Mode: 0o777})), "batch", "/opt/condor/**"},
 		{"the largest file of a tree", with(file("/opt/slurm/x", ""), func(c *Change) { c.Size, c.Data = 64<<20, nil }), "batch", "/opt/slurm/**"},
 	} {
-		ok, err := p.Check([]Change{tt.c}, nil, testAccounts)
+		ok, err := p.Check(Proposal{Changes: []Change{tt.c}}, testAccounts)
 		if err != nil {
 			t.Errorf("%s: Check(%q) = %v; want it accepted", tt.name, tt.c.Path, err)
 			continue
@@ -333,7 +333,7 @@ func TestEveryRefusalIsListed(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("Check() refuses\n%q; want\n%q", got, want)
 	}
-	_, err := p.Check(changes, units, testAccounts)
+	_, err := p.Check(Proposal{Changes: changes, Units: units}, testAccounts)
 	if err == nil || !strings.Contains(err.Error(), "8 refusals") {
 		t.Errorf("Check() = %v; want the number of refusals in the text", err)
 	}
@@ -370,7 +370,7 @@ func TestCheckUnits(t *testing.T) {
 		{"restart", "rsyslog.service"}, {"reload", "rsyslog.service"}, {"enable", "slurmd.service"}, {"start", "slurmd.service"}, {"restart", "rsyslog.service"},
 		{"try-restart", "munge.service"}, {"reload-or-restart", "prometheus-node-exporter.service"}, {"try-reload-or-restart", "condor.service"},
 	}
-	ok, err := p.Check(nil, reqs, testAccounts)
+	ok, err := p.Check(Proposal{Units: reqs}, testAccounts)
 	want := slices.Delete(slices.Clone(reqs), 4, 5)
 	if err != nil || !slices.Equal(ok.Units(), want) {
 		t.Errorf("Check(%v) = %v, %v; want each once, in their order", reqs, ok.Units(), err)
@@ -381,15 +381,15 @@ func TestCheckUnits(t *testing.T) {
 func TestOwnerOfAMissingAccount(t *testing.T) {
 	p := defaultPolicy(t)
 	key := with(file("/etc/munge/munge.key", "k"), mode(0o400), owner(105, 115))
-	if _, err := p.Check([]Change{key}, nil, Accounts{}); err == nil {
+	if _, err := p.Check(Proposal{Changes: []Change{key}}, Accounts{}); err == nil {
 		t.Errorf("Check(a key of 105:115) succeeds where the image has no munge; want a refusal")
 	}
 	other := Accounts{Users: map[string]uint32{"munge": 991}, Groups: map[string]uint32{"munge": 991}}
-	if _, err := p.Check([]Change{key}, nil, other); err == nil {
+	if _, err := p.Check(Proposal{Changes: []Change{key}}, other); err == nil {
 		t.Errorf("Check(a key of 105:115) succeeds where munge is 991; want a refusal")
 	}
 	key.Attr.UID, key.Attr.GID = 991, 991
-	if _, err := p.Check([]Change{key}, nil, other); err != nil {
+	if _, err := p.Check(Proposal{Changes: []Change{key}}, other); err != nil {
 		t.Errorf("Check(a key of munge's, 991) = %v; want it accepted", err)
 	}
 }
@@ -415,7 +415,7 @@ func TestEndorserAddsDirectives(t *testing.T) {
 func TestApprovedIsACopy(t *testing.T) {
 	p := defaultPolicy(t)
 	changes := []Change{file("/etc/rsyslog.d/a.conf", forward)}
-	ok, err := p.Check(changes, []UnitRequest{{"restart", "rsyslog.service"}}, testAccounts)
+	ok, err := p.Check(Proposal{Changes: changes, Units: []UnitRequest{{"restart", "rsyslog.service"}}}, testAccounts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -431,7 +431,7 @@ func TestApprovedIsACopy(t *testing.T) {
 }
 
 func TestNothingIsAccepted(t *testing.T) {
-	ok, err := defaultPolicy(t).Check(nil, nil, Accounts{})
+	ok, err := defaultPolicy(t).Check(Proposal{}, Accounts{})
 	if err != nil || len(ok.Changes()) != 0 || len(ok.Units()) != 0 {
 		t.Errorf("Check(nothing) = %+v, %v; want nothing approved and no error", ok, err)
 	}

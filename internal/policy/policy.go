@@ -65,10 +65,12 @@ type PathRule struct {
 
 // Limits bound what one stage may use.
 type Limits struct {
-	Deadline Duration `yaml:"deadline"` // of one script
-	Bytes    Size     `yaml:"bytes"`    // of the staging tmpfs
-	Inodes   int      `yaml:"inodes"`   // of the staging tmpfs
-	Changes  int      `yaml:"changes"`  // in one stage
+	Deadline  Duration `yaml:"deadline"`  // of one script
+	Bytes     Size     `yaml:"bytes"`     // of the staging tmpfs
+	Inodes    int      `yaml:"inodes"`    // of the staging tmpfs
+	Processes int      `yaml:"processes"` // at one time, threads counted
+	Memory    Size     `yaml:"memory"`    // of all processes and the staging tmpfs
+	Changes   int      `yaml:"changes"`   // in one stage
 }
 
 // Media says how the context disc is looked for.
@@ -194,6 +196,9 @@ func (p *Policy) bounds() []bound {
 		{"limits.deadline", int64(p.Limits.Deadline), int64(time.Second), int64(10 * time.Minute), span, p.Limits.Deadline == 0},
 		{"limits.bytes", int64(p.Limits.Bytes), 1 << 20, 1 << 33, count, p.Limits.Bytes == 0},
 		{"limits.inodes", int64(p.Limits.Inodes), 100, 1 << 22, count, p.Limits.Inodes == 0},
+		{"limits.processes", int64(p.Limits.Processes), 8, 1 << 16, count, p.Limits.Processes == 0},
+		// What is written is memory as well: less than that could never be used up.
+		{"limits.memory", int64(p.Limits.Memory), int64(p.Limits.Bytes) + 32<<20, 1 << 34, count, p.Limits.Memory == 0},
 		{"limits.changes", int64(p.Limits.Changes), 1, 1 << 20, count, p.Limits.Changes == 0},
 		{"media.wait", int64(p.Media.Wait), 0, int64(2 * time.Minute), span, p.Media.Wait == absent},
 		{"media.max_bytes", int64(p.Media.MaxBytes), 1 << 10, 1 << 33, count, p.Media.MaxBytes == 0},

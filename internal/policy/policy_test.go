@@ -52,6 +52,8 @@ limits:
   bytes: 256MiB
   inodes: 20000
   changes: 5000
+  processes: 256
+  memory: 512MiB
 media:
   wait: 10s
   max_bytes: 128MiB
@@ -109,7 +111,7 @@ func TestParseRefuses(t *testing.T) {
 		{"no timeout", "  timeout: 2m\n", "", []string{"network.timeout"}},
 		{"no wait", "  wait: 10s\n", "", []string{"media.wait is missing"}},
 		{"no word on the route", "  route: true\n", "", []string{"network.route is missing"}},
-		{"all limits missing", small[strings.Index(small, "limits:"):], "", []string{"limits.deadline", "limits.bytes", "limits.inodes", "limits.changes", "media.max_bytes", "media.max_files", "network.timeout"}},
+		{"all limits missing", small[strings.Index(small, "limits:"):], "", []string{"limits.deadline", "limits.bytes", "limits.inodes", "limits.processes", "limits.memory", "limits.changes", "media.max_bytes", "media.max_files", "network.timeout"}},
 
 		{"a duration without unit", "deadline: 5m", "deadline: 300", []string{"line 10", `"300"`, "duration"}},
 		{"a negative duration", "deadline: 5m", "deadline: -5m", []string{"line 10", "duration"}},
@@ -117,6 +119,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a size in other units", "bytes: 256MiB", "bytes: 256MB", []string{"line 11", `"256MB"`, "size"}},
 		{"a negative size", "bytes: 256MiB", "bytes: -1MiB", []string{"line 11", "size"}},
 		{"a size that overflows", "bytes: 256MiB", "bytes: 99999999999GiB", []string{"line 11", "size"}},
+		{"less memory than it may write", "memory: 512MiB", "memory: 256MiB", []string{"line 15", "limits.memory is 268435456"}},
+		{"no process to start", "processes: 256", "processes: 1", []string{"line 14", "limits.processes is 1"}},
 		{"a size above its bound", "bytes: 256MiB", "bytes: 9GiB", []string{"line 11", "limits.bytes is 9663676416"}},
 
 		{"relative path", "/etc/rsyslog.d/*.conf", "etc/rsyslog.d/*.conf", []string{"classes.syslog.paths", "absolute"}},
@@ -195,7 +199,7 @@ func FuzzParse(f *testing.F) {
 			if p.Limits.Changes <= 0 || p.Limits.Deadline <= 0 || p.Limits.Bytes <= 0 {
 				t.Errorf("Parse(%q) = %+v; want no policy without limits", b, p)
 			}
-			_, _ = p.Check([]Change{{Path: "/etc/x", Op: Create, Type: Directory}}, nil, Accounts{})
+			_, _ = p.Check(Proposal{Changes: []Change{{Path: "/etc/x", Op: Create, Type: Directory}}}, Accounts{})
 		}
 	})
 }

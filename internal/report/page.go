@@ -17,6 +17,7 @@ func (r *Receipt) Page(w io.Writer) error {
 	p.script(r.Script)
 	p.changes(r)
 	p.refusals(r.Refusals)
+	p.deniedCalls(r.DeniedCalls)
 	p.units(r)
 	for _, warning := range r.Warnings {
 		p.f("  note      %s\n", oneLine(warning))
@@ -147,6 +148,12 @@ func (p *page) refusals(refusals []Refusal) {
 			what = fmt.Sprintf("%s line %d", what, x.Line)
 		}
 		p.f("    %s\n      %s [%s]\n", oneLine(what), oneLine(x.Reason), x.Rule)
+	}
+}
+
+func (p *page) deniedCalls(calls []DeniedCall) {
+	for _, c := range calls {
+		p.f("  denied    %s: %s, %d×\n", oneLine(c.Comm), oneLine(c.Call), c.Count)
 	}
 }
 

@@ -73,7 +73,7 @@ type Receipt struct {
 	Script      *Script          `json:"script,omitempty"`
 	Changes     []Change         `json:"changes"`
 	Refusals    []Refusal        `json:"refusals"`
-	DeniedCalls []DeniedCall     `json:"denied_calls"` // not counted yet: always empty
+	DeniedCalls []DeniedCall     `json:"denied_calls"`
 	Units       []Unit           `json:"units"`
 	Network     *Network         `json:"network,omitempty"`
 	Connections []Connection     `json:"connections"` // a script has no network yet: always empty
@@ -205,7 +205,7 @@ func FromChange(c policy.Change) Change {
 // FromRefusal fills in what a receipt says of a refusal.
 func FromRefusal(r policy.Refusal) Refusal {
 	p, quoted := Name(r.Path)
-	return Refusal{Path: p, PathQuoted: quoted, Unit: r.Unit, Directive: r.Directive, Rule: r.Rule, Reason: r.Reason, Line: r.Line}
+	return Refusal{Path: p, PathQuoted: quoted, Unit: r.Unit, Call: r.Call, Directive: r.Directive, Rule: r.Rule, Reason: r.Reason, Line: r.Line}
 }
 
 // Name returns a path for a receipt, and whether it had to be quoted.

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -24,10 +25,12 @@ import (
 // initArg is the one argument of a process that is sandbox-init.
 const initArg = "sandbox-init"
 
-// Descriptors that the agent leaves to sandbox-init.
+// Descriptors that the agent leaves to sandbox-init. The socket moves up, to
+// where the filter knows it and no command has one of its own.
 const (
 	configFD = 3
-	backFD   = 4
+	givenFD  = 4
+	backFD   = 1023
 )
 
 // Main does the work of this binary where it is not the agent: as sandbox-init,
@@ -50,7 +53,14 @@ func Main(args []string, stderr io.Writer) (status int, done bool) {
 // initMain sets up the confinement, runs the command in it, and returns when
 // that has ended; the kernel then kills what it left behind.
 func initMain() int {
-	in := &inside{back: os.NewFile(backFD, "agent")}
+	if err := unix.Dup3(givenFD, backFD, unix.O_CLOEXEC); err != nil {
+		return 1 // nobody to tell
+	}
+	_ = unix.Close(givenFD)
+	// The threads of the Go runtime come and go; what holds for one thread alone
+	// has to hold for the one that starts the command.
+	runtime.LockOSThread()
+	in := &inside{back: backFD}
 	if err := in.run(); err != nil {
 		in.send(message{Error: err.Error(), NotFound: errors.Is(err, ErrNotFound), Exec: errors.Is(err, errExec)})
 		return 1
@@ -64,9 +74,9 @@ var errExec = errors.New("start the command")
 // inside is sandbox-init's state from one step to the next.
 type inside struct {
 	conf   config
-	back   *os.File // the socket to the agent
-	mounts []mount  // the root's, as they were found
-	view   string   // where the command's root is put together
+	back   int     // the socket to the agent
+	mounts []mount // the root's, as they were found
+	view   string  // where the command's root is put together
 	argv   []string
 	exe    string
 }
@@ -96,8 +106,9 @@ func (in *inside) run() error {
 		{"limit resources", in.limitResources},
 		{"hide from ptrace", notDumpable},
 		{"drop capabilities", dropCapabilities},
-		{"set no_new_privs", noNewPrivs}, // seccomp(2) asks for it without CAP_SYS_ADMIN
-		{"filter system calls", loadFilter},
+		{"set no_new_privs", noNewPrivs}, // Landlock and seccomp(2) ask for it without CAP_SYS_ADMIN
+		{"restrict by Landlock", in.restrictPaths},
+		{"filter system calls", in.filterCalls}, // last: the steps above use calls that it denies
 	} {
 		if err := s.do(); errors.Is(err, ErrNotFound) {
 			return err // no fault of the step
@@ -118,12 +129,11 @@ func (in *inside) send(m message, fds ...int) {
 		oob = unix.UnixRights(fds...)
 	}
 	// If the agent is gone there is nobody to tell: its death kills us.
-	_ = unix.Sendmsg(int(in.back.Fd()), b, oob, nil, unix.MSG_NOSIGNAL)
+	_ = unix.Sendmsg(in.back, b, oob, nil, unix.MSG_NOSIGNAL)
 }
 
 func (in *inside) readConfig() error {
 	unix.CloseOnExec(configFD)
-	unix.CloseOnExec(backFD)
 	f := os.NewFile(configFD, "configuration")
 	defer f.Close()
 	if err := gob.NewDecoder(f).Decode(&in.conf); err != nil {
@@ -135,7 +145,7 @@ func (in *inside) readConfig() error {
 			return fmt.Errorf("%q is not absolute", p)
 		}
 	}
-	if len(s.Command) == 0 || s.Bytes <= 0 || s.Inodes <= 0 {
+	if len(s.Command) == 0 || s.Bytes <= 0 || s.Inodes <= 0 || s.Processes <= 0 || s.Memory <= 0 {
 		return errors.New("the command or a limit is missing")
 	}
 	syscall.Umask(0)
@@ -206,7 +216,6 @@ func (in *inside) closeDescriptors() error {
 
 // command starts the command and waits for it, reaping what it orphans.
 func (in *inside) command() error {
-	runtime.LockOSThread()
 	syscall.Umask(0o022)
 	pid, err := syscall.ForkExec(in.exe, in.argv, &syscall.ProcAttr{
 		Dir:   ContextDir,
@@ -221,6 +230,7 @@ func (in *inside) command() error {
 		return fmt.Errorf("%w: %q: %w", errExec, in.exe, err)
 	}
 	in.send(message{Started: true})
+	go in.obey()
 	for {
 		var ws unix.WaitStatus
 		got, err := unix.Wait4(-1, &ws, 0, nil)
@@ -239,6 +249,23 @@ func (in *inside) command() error {
 		}
 		in.send(end)
 		return nil
+	}
+}
+
+// obey waits for the one order there is, and then asks every process but this
+// one to end (kill(2) with -1 spares pid 1 of a namespace).
+func (in *inside) obey() {
+	buf := make([]byte, len(terminate))
+	for {
+		n, _, err := unix.Recvfrom(in.back, buf, 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err == nil && bytes.Equal(buf[:n], terminate):
+			_ = unix.Kill(-1, unix.SIGTERM)
+			return
+		default:
+			return // the agent is gone, and we with it
+		}
 	}
 }
 

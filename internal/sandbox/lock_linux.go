@@ -33,6 +33,9 @@ func allThreads(name string, trap, a1, a2, a3 uintptr) error {
 // dropCapabilities establishes that no thread has, and no program started from
 // here can gain, a capability that is not kept.
 func dropCapabilities() error {
+	if without("capabilities") {
+		return nil
+	}
 	for c := uintptr(0); c <= 63; c++ {
 		if kept&(1<<c) != 0 {
 			continue
@@ -68,16 +71,21 @@ func notDumpable() error {
 // limitResources sets what getrlimit(2) bounds. A core of 1 byte and not of 0:
 // with 0 a piped core_pattern still starts its handler, outside and as root.
 func (in *inside) limitResources() error {
-	for _, l := range []struct {
+	type limit struct {
 		what int
 		max  uint64
-	}{
+	}
+	limits := []limit{
 		{unix.RLIMIT_CORE, 1},
 		{unix.RLIMIT_FSIZE, uint64(in.conf.Spec.Bytes)},
 		{unix.RLIMIT_NOFILE, 1024},
 		{unix.RLIMIT_MEMLOCK, 64 << 10},
 		{unix.RLIMIT_MSGQUEUE, 0},
-	} {
+	}
+	if in.conf.Rlimits { // for want of a cgroup: memory for each process alone, processes for all but uid 0
+		limits = append(limits, limit{unix.RLIMIT_DATA, uint64(in.conf.Spec.Memory)}, limit{unix.RLIMIT_NPROC, uint64(in.conf.Spec.Processes)})
+	}
+	for _, l := range limits {
 		if err := unix.Setrlimit(l.what, &unix.Rlimit{Cur: l.max, Max: l.max}); err != nil {
 			return os.NewSyscallError("setrlimit", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"testing"
 	"unsafe"
 
@@ -56,6 +57,22 @@ var probes = map[string]func(arg string) error{
 			return err
 		}
 		return fmt.Errorf("limit %d", now.Cur)
+	},
+	"prlimit": func(string) error {
+		return unix.Prlimit(1, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: 3}, nil)
+	},
+	// names makes a denied call under that many names.
+	"names": func(arg string) error {
+		runtime.LockOSThread()
+		n, err := strconv.Atoi(arg)
+		for i := range n {
+			name, _ := unix.ByteSliceFromString(fmt.Sprintf("name%d", i))
+			if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); err != nil {
+				return err
+			}
+			_ = unix.Sethostname([]byte("x"))
+		}
+		return err
 	},
 	"nofile": func(string) error { return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 100, Max: 100}) },
 	"read":   func(arg string) error { _, err := os.ReadFile(arg); return err },
@@ -126,7 +143,7 @@ func TestSystemCalls(t *testing.T) {
 // TestFilterIsReachable walks the program: every jump stays inside, and the last
 // instruction returns.
 func TestFilterIsReachable(t *testing.T) {
-	p := filter(auditArch, deniedHere)
+	p := filter(auditArch, denied, deniedHere)
 	for i, ins := range p {
 		if ins.Code&7 == unix.BPF_JMP && i+1+int(max(ins.Jt, ins.Jf)) >= len(p) {
 			t.Errorf("instruction %d jumps out of the program", i)

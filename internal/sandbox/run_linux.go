@@ -25,7 +25,16 @@ import (
 type config struct {
 	Spec  Spec
 	Agent string // path of this binary, for the shims
+	// Rlimits tells that there is no cgroup: rlimits take its place, as far as
+	// they reach.
+	Rlimits bool
 }
+
+// grace is what a script has between SIGTERM and SIGKILL.
+const grace = 2 * time.Second
+
+// terminate is the one thing that the agent tells sandbox-init later on.
+var terminate = []byte("terminate")
 
 // message is what sandbox-init tells the agent, over a SOCK_SEQPACKET socket.
 // Descriptors come with the message that names them.
@@ -35,6 +44,7 @@ type message struct {
 	Exec        bool     `json:",omitempty"` // it was the command's start that failed
 	Layer       string   `json:",omitempty"` // with lower and upper directory
 	Control     bool     `json:",omitempty"` // with the shim's listening socket
+	Listener    bool     `json:",omitempty"` // with the filter's notification descriptor
 	ReadOnly    string   `json:",omitempty"`
 	Started     bool     `json:",omitempty"`
 	Ended       bool     `json:",omitempty"`
@@ -54,9 +64,14 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
+	group, groupErr := newCgroup(spec)
+	if groupErr != nil && !errors.Is(groupErr, errNoCgroup) {
+		return nil, fmt.Errorf("%w: limit its processes and memory: %w", ErrUnsupported, groupErr)
+	}
+	defer group.remove()
 	// gob and not JSON: a path or a variable may hold bytes that are no UTF-8.
 	var conf bytes.Buffer
-	if err := gob.NewEncoder(&conf).Encode(config{Spec: spec, Agent: agent}); err != nil {
+	if err := gob.NewEncoder(&conf).Encode(config{Spec: spec, Agent: agent, Rlimits: groupErr != nil}); err != nil {
 		return nil, err
 	}
 	// The kernel kills sandbox-init when the thread that made it ends
@@ -68,22 +83,32 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 		return nil, fmt.Errorf("%w: start its init: %w", ErrUnsupported, err)
 	}
 	res := &Result{}
+	if groupErr != nil {
+		res.Unbounded = groupErr.Error()
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, res.Close())
 		}
 	}()
-	stop := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
-	defer stop()
+	if err := group.add(p.cmd.Process.Pid); err != nil { // it waits for its configuration
+		p.abandon()
+		return nil, fmt.Errorf("%w: limit its processes and memory: %w", ErrUnsupported, err)
+	}
+	stop := context.AfterFunc(ctx, p.end)
 
 	var side sync.WaitGroup
 	side.Go(func() { p.feed(conf.Bytes()) })
 	side.Go(func() { collect(p.output, res, spec.Line) })
 	seen := p.listen(res)
 	waitErr := p.cmd.Wait() // the pid namespace is dead when its init is
+	stop()
+	p.waited()
 	seen.control.close()
+	seen.calls.close()
 	side.Wait()
-	res.Requests, res.Full = seen.control.requests(), full(res.Layers)
+	res.Requests, res.Full, res.Denied = seen.control.requests(), full(res.Layers), seen.calls.denied()
+	res.NoMemory, res.NoProcess = group.events()
 	_ = p.back.Close()
 	return res, conclude(ctx, res, seen, waitErr)
 }
@@ -100,6 +125,7 @@ func conclude(ctx context.Context, res *Result, seen heard, waitErr error) error
 	case seen.failure != nil:
 		return seen.failure
 	case seen.ended:
+		res.TimedOut = ctx.Err() != nil
 		return nil
 	case ctx.Err() != nil && seen.started:
 		res.TimedOut, res.ExitStatus, res.Signal = true, -1, "SIGKILL"
@@ -120,6 +146,40 @@ type process struct {
 	conf   *os.File // written
 	output *os.File // read
 	back   *os.File
+
+	mu    sync.Mutex
+	timer *time.Timer // of the end's second part
+	over  bool        // nothing is left to kill
+}
+
+// end asks all processes to end, and ends them a moment later.
+func (p *process) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
+	_ = unix.Sendmsg(int(p.back.Fd()), terminate, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	p.timer = time.AfterFunc(grace, func() { _ = p.cmd.Process.Kill() })
+}
+
+// waited notes that the process is gone.
+func (p *process) waited() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// abandon ends a process that has nothing to do yet.
+func (p *process) abandon() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	for _, f := range []*os.File{p.conf, p.output, p.back} {
+		_ = f.Close()
+	}
 }
 
 // start clones sandbox-init into its namespaces. All are needed in both stages:
@@ -152,7 +212,7 @@ func start() (_ *process, err error) {
 	opened = append(opened, ours, theirs)
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{"ctxagent", initArg}
-	cmd.Env = []string{}
+	cmd.Env = initEnv()
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = outW, outW
 	cmd.ExtraFiles = []*os.File{confR, theirs} // descriptors 3 and 4
@@ -181,11 +241,12 @@ type heard struct {
 	failure        error
 	started, ended bool
 	control        *control
+	calls          *watcher
 }
 
 // listen reads messages until the command ended or init is gone.
 func (p *process) listen(res *Result) heard {
-	h := heard{control: &control{}}
+	h := heard{control: &control{}, calls: &watcher{}}
 	for {
 		m, err := receive(p.back)
 		if err != nil {
@@ -202,6 +263,8 @@ func (p *process) listen(res *Result) heard {
 			res.Layers = append(res.Layers, Layer{At: m.Layer, Lower: m.receivedFDs[0], Upper: m.receivedFDs[1]})
 		case m.Control && len(m.receivedFDs) == 1:
 			h.control.serve(m.receivedFDs[0])
+		case m.Listener && len(m.receivedFDs) == 1:
+			h.calls.watch(m.receivedFDs[0])
 		case m.ReadOnly != "":
 			res.ReadOnly = append(res.ReadOnly, m.ReadOnly)
 		case m.Started:

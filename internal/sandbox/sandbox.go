@@ -38,9 +38,12 @@ type Spec struct {
 	Else [][]string
 	Env  []string
 	Show []Entry // laid over the root before the command sees it
-	// Deadline is in the context of Run; these bound the rest.
-	Bytes  int64 // of everything written, in a tmpfs
-	Inodes int
+	// The deadline is in the context of Run; these bound the rest.
+	Bytes     int64 // of everything written, in a tmpfs
+	Inodes    int
+	Processes int   // tasks, threads among them
+	Memory    int64 // of all processes and of what they write
+	noCgroup  bool  // as if there were no place for one; for tests
 	// Line, if set, is called for each line of output, a bounded number of times.
 	Line func(string)
 }
@@ -78,13 +81,17 @@ const (
 type Result struct {
 	ExitStatus int    // 0…255; -1 if it was ended by a signal
 	Signal     string // "SIGKILL" and the like
-	TimedOut   bool   // the context ended first
+	TimedOut   bool   // the context ended first: SIGTERM to all, and SIGKILL after a moment
 	Output     string // the end of stdout and stderr, 64 KiB at most
 	Lost       int64  // bytes of output before those
 	Requests   []Request
 	Full       bool     // no room was left for writes: a file may be cut off
 	LeftOver   []string // commands that still ran when the main one ended
 	ReadOnly   []string // mount points that no overlay could cover
+	Denied     []Denied // system calls that were refused, by command and call
+	NoMemory   int      // how often Spec.Memory ran out, and ended a process
+	NoProcess  int      // how often Spec.Processes kept one from starting
+	Unbounded  string   // why Spec.Processes and Spec.Memory hold for each process alone; "" if they hold for all
 	Layers     []Layer
 	Started    time.Time // when the command was started, not its confinement
 }
@@ -93,6 +100,13 @@ type Result struct {
 type Request struct {
 	Verb string
 	Unit string
+}
+
+// Denied is a system call that was refused to a command, Count times.
+type Denied struct {
+	Comm  string // the process's own name for itself, 15 bytes at most: comm in proc(5)
+	Call  string // "mount", "ioctl(TIOCSTI)", "socket(AF_VSOCK)", "rtnetlink(link)"
+	Count int
 }
 
 // Layer is one mount of the root with what was written over it. The caller

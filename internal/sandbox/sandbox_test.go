@@ -76,7 +76,7 @@ func run(t *testing.T, root, script string, edit ...func(*Spec)) *Result {
 		t.Fatal(err)
 	}
 	spec := Spec{
-		Root: root, Work: t.TempDir(), Context: ctxDir, Bytes: 16 << 20, Inodes: 2000,
+		Root: root, Work: t.TempDir(), Context: ctxDir, Bytes: 16 << 20, Inodes: 2000, Processes: 64, Memory: 128 << 20,
 		Command: []string{"/bin/sh", "-c", `. "$0"`, "./prolog.sh", "start"},
 		Env:     []string{"PATH=/run/ctxagent/bin:/bin:/usr/bin"},
 		Show:    []Entry{{Path: "/etc/shadow", Kind: ShowEmpty}},
@@ -158,7 +158,7 @@ func TestDeadlineKillsEverything(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	res, err := Run(ctx, Spec{
-		Root: root, Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Env: []string{"PATH=/bin"},
+		Root: root, Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Env: []string{"PATH=/bin"},
 		Command: []string{"/bin/sh", "-c", `trap "" TERM; (trap "" TERM; sleep 3600) & while :; do sleep 1; done`},
 	})
 	if err != nil {
@@ -249,7 +249,7 @@ func TestShimRecords(t *testing.T) {
 func TestFailsClosed(t *testing.T) {
 	root := newRoot(t)
 	spec := func() Spec {
-		return Spec{Root: root, Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Command: []string{"/bin/sh", "-c", ":"}}
+		return Spec{Root: root, Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Command: []string{"/bin/sh", "-c", ":"}}
 	}
 	for _, tt := range []struct {
 		name string

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -12,27 +13,45 @@ import (
 )
 
 // denied are system calls that a configuration script has no use for and that
-// an overstepping one would try. Capabilities stop most of them too; each of
-// the two layers has to do alone. The calls get EPERM.
-var denied = []uint32{
+// an overstepping one would try, by number. Capabilities stop most of them too;
+// each of the two layers has to do alone. The calls get EPERM and are counted.
+var denied = map[uint32]string{
 	// mounts and namespaces
-	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_OPEN_TREE,
-	unix.SYS_MOVE_MOUNT, unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR,
-	unix.SYS_OPEN_TREE_ATTR, unix.SYS_QUOTACTL, unix.SYS_QUOTACTL_FD, unix.SYS_SWAPON, unix.SYS_SWAPOFF,
+	unix.SYS_MOUNT: "mount", unix.SYS_UMOUNT2: "umount2", unix.SYS_PIVOT_ROOT: "pivot_root", unix.SYS_CHROOT: "chroot",
+	unix.SYS_UNSHARE: "unshare", unix.SYS_SETNS: "setns", unix.SYS_OPEN_TREE: "open_tree", unix.SYS_OPEN_TREE_ATTR: "open_tree_attr",
+	unix.SYS_MOVE_MOUNT: "move_mount", unix.SYS_FSOPEN: "fsopen", unix.SYS_FSCONFIG: "fsconfig", unix.SYS_FSMOUNT: "fsmount",
+	unix.SYS_FSPICK: "fspick", unix.SYS_MOUNT_SETATTR: "mount_setattr", unix.SYS_QUOTACTL: "quotactl", unix.SYS_QUOTACTL_FD: "quotactl_fd",
+	unix.SYS_SWAPON: "swapon", unix.SYS_SWAPOFF: "swapoff",
 	// other processes
-	unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_KCMP, unix.SYS_PIDFD_GETFD, unix.SYS_PROCESS_MADVISE,
+	unix.SYS_PTRACE: "ptrace", unix.SYS_PROCESS_VM_READV: "process_vm_readv", unix.SYS_PROCESS_VM_WRITEV: "process_vm_writev",
+	unix.SYS_KCMP: "kcmp", unix.SYS_PIDFD_GETFD: "pidfd_getfd", unix.SYS_PROCESS_MADVISE: "process_madvise",
 	// the kernel
-	unix.SYS_KEXEC_LOAD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE, unix.SYS_REBOOT, unix.SYS_BPF,
-	unix.SYS_PERF_EVENT_OPEN, unix.SYS_USERFAULTFD, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER,
-	unix.SYS_SYSLOG, unix.SYS_ACCT, unix.SYS_VHANGUP, unix.SYS_FANOTIFY_INIT, unix.SYS_LOOKUP_DCOOKIE,
+	unix.SYS_KEXEC_LOAD: "kexec_load", unix.SYS_KEXEC_FILE_LOAD: "kexec_file_load", unix.SYS_INIT_MODULE: "init_module",
+	unix.SYS_FINIT_MODULE: "finit_module", unix.SYS_DELETE_MODULE: "delete_module", unix.SYS_REBOOT: "reboot", unix.SYS_BPF: "bpf",
+	unix.SYS_PERF_EVENT_OPEN: "perf_event_open", unix.SYS_USERFAULTFD: "userfaultfd", unix.SYS_IO_URING_SETUP: "io_uring_setup",
+	unix.SYS_IO_URING_ENTER: "io_uring_enter", unix.SYS_IO_URING_REGISTER: "io_uring_register", unix.SYS_SYSLOG: "syslog",
+	unix.SYS_ACCT: "acct", unix.SYS_VHANGUP: "vhangup", unix.SYS_FANOTIFY_INIT: "fanotify_init",
+	unix.SYS_LOOKUP_DCOOKIE: "lookup_dcookie", unix.SYS_NFSSERVCTL: "nfsservctl",
 	// key rings are not in any namespace
-	unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY,
+	unix.SYS_KEYCTL: "keyctl", unix.SYS_ADD_KEY: "add_key", unix.SYS_REQUEST_KEY: "request_key",
 	// clock and names
-	unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME,
+	unix.SYS_SETTIMEOFDAY: "settimeofday", unix.SYS_CLOCK_SETTIME: "clock_settime", unix.SYS_CLOCK_ADJTIME: "clock_adjtime",
+	unix.SYS_ADJTIMEX: "adjtimex", unix.SYS_SETHOSTNAME: "sethostname", unix.SYS_SETDOMAINNAME: "setdomainname",
 	// signals with a forged origin: the Go runtime of init takes one for a fault
-	unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_PIDFD_SEND_SIGNAL,
+	unix.SYS_RT_SIGQUEUEINFO: "rt_sigqueueinfo", unix.SYS_RT_TGSIGQUEUEINFO: "rt_tgsigqueueinfo", unix.SYS_PIDFD_SEND_SIGNAL: "pidfd_send_signal",
 	// files by handle: not bound to any mount
-	unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_NAME_TO_HANDLE_AT,
+	unix.SYS_OPEN_BY_HANDLE_AT: "open_by_handle_at", unix.SYS_NAME_TO_HANDLE_AT: "name_to_handle_at",
+}
+
+// deniedIoctls are requests of ioctl(2) that are denied: typing into a terminal,
+// pasting into a console, and the older way to configure links (netdevice(7)).
+var deniedIoctls = map[uint32]string{
+	unix.TIOCSTI: "TIOCSTI", unix.TIOCLINUX: "TIOCLINUX",
+	unix.SIOCADDRT: "SIOCADDRT", unix.SIOCDELRT: "SIOCDELRT", unix.SIOCSIFFLAGS: "SIOCSIFFLAGS", unix.SIOCSIFADDR: "SIOCSIFADDR",
+	unix.SIOCSIFDSTADDR: "SIOCSIFDSTADDR", unix.SIOCSIFBRDADDR: "SIOCSIFBRDADDR", unix.SIOCSIFNETMASK: "SIOCSIFNETMASK",
+	unix.SIOCSIFMETRIC: "SIOCSIFMETRIC", unix.SIOCSIFMTU: "SIOCSIFMTU", unix.SIOCSIFNAME: "SIOCSIFNAME",
+	unix.SIOCSIFHWADDR: "SIOCSIFHWADDR", unix.SIOCDIFADDR: "SIOCDIFADDR", unix.SIOCSARP: "SIOCSARP", unix.SIOCDARP: "SIOCDARP",
+	unix.SIOCBRADDBR: "SIOCBRADDBR", unix.SIOCBRDELBR: "SIOCBRDELBR",
 }
 
 // newest is the newest system call that was known when denied was written. A
@@ -78,17 +97,20 @@ var (
 	allow   = ret(unix.SECCOMP_RET_ALLOW)
 	kill    = ret(unix.SECCOMP_RET_KILL_PROCESS)
 	pretend = answer(0) // the call is not made and returns 0
+	tell    = ret(unix.SECCOMP_RET_USER_NOTIF)
 )
 
 // filter is the program for one architecture (a value of AUDIT_ARCH_*).
-func filter(arch uint32, extra []uint32) program {
+func filter(arch uint32, calls ...map[uint32]string) program {
 	p := slices.Concat(
 		load(offArch), jump(unix.BPF_JEQ, arch, 1, 0), kill, // i386 numbers mean other calls
 		load(offNr), jump(unix.BPF_JGT, newest, 0, 1), answer(unix.ENOSYS), // x32 (bit 30) falls under it
 		when(unix.SYS_CLONE3, answer(unix.ENOSYS)), // its flags are behind a pointer; libc falls back to clone
 	)
-	for _, nr := range slices.Concat(denied, extra) {
-		p = append(p, when(nr, answer(unix.EPERM))...)
+	for _, c := range calls {
+		for _, nr := range slices.Sorted(maps.Keys(c)) {
+			p = append(p, when(nr, tell)...)
+		}
 	}
 	return slices.Concat(p, looked(), allow)
 }
@@ -96,36 +118,47 @@ func filter(arch uint32, extra []uint32) program {
 // looked are the calls whose arguments decide.
 func looked() program {
 	inet := slices.Concat(load(offArg2), when(unix.IPPROTO_IP, allow), when(unix.IPPROTO_TCP, allow), when(unix.IPPROTO_UDP, allow),
-		when(unix.IPPROTO_ICMP, allow), when(unix.IPPROTO_ICMPV6, allow), answer(unix.EPROTONOSUPPORT))
+		when(unix.IPPROTO_ICMP, allow), when(unix.IPPROTO_ICMPV6, allow), tell)
+	ioctls := load(offArg1)
+	for _, request := range slices.Sorted(maps.Keys(deniedIoctls)) {
+		ioctls = append(ioctls, when(request, tell)...)
+	}
+	// Told, and let go on: what configures a link is looked at (notify_linux.go).
+	send := slices.Concat(load(offArg0), when(backFD, allow), tell)
 	return slices.Concat(
-		when(unix.SYS_CLONE, load(offArg0), jump(unix.BPF_JSET, namespaceFlags, 0, 1), answer(unix.EPERM), allow),
-		// TIOCSTI types into a terminal, TIOCLINUX pastes into a console.
-		when(unix.SYS_IOCTL, load(offArg1), when(unix.TIOCSTI, answer(unix.EPERM)), when(unix.TIOCLINUX, answer(unix.EPERM)), allow),
+		when(unix.SYS_CLONE, load(offArg0), jump(unix.BPF_JSET, namespaceFlags, 0, 1), tell, allow),
+		when(unix.SYS_IOCTL, ioctls, allow),
+		when(unix.SYS_SENDTO, send), when(unix.SYS_SENDMSG, send),
 		// A core limit of 0 would start a piped core_pattern handler outside, as
 		// limitResources says. To set one succeeds and does nothing, for honest
-		// scripts do it. prlimit64 without a new limit is a question.
+		// scripts do it. prlimit64 without a new limit is a question, and one for
+		// another process than the caller could starve sandbox-init.
 		when(unix.SYS_SETRLIMIT, load(offArg0), when(unix.RLIMIT_CORE, pretend), allow),
-		when(unix.SYS_PRLIMIT64, load(offArg1), jump(unix.BPF_JEQ, unix.RLIMIT_CORE, 1, 0), allow,
-			load(offArg2), jump(unix.BPF_JEQ, 0, 1, 0), pretend, load(offArg2High), jump(unix.BPF_JEQ, 0, 1, 0), pretend, allow),
+		when(unix.SYS_PRLIMIT64, load(offArg2), jump(unix.BPF_JEQ, 0, 0, 3), load(offArg2High), jump(unix.BPF_JEQ, 0, 0, 1), allow,
+			load(offArg0), jump(unix.BPF_JEQ, 0, 1, 0), tell,
+			load(offArg1), when(unix.RLIMIT_CORE, pretend), allow),
 		// A socket of another family or protocol can make the kernel load a
 		// module, and VSOCK reaches the hypervisor. Of netlink, only rtnetlink.
-		when(unix.SYS_SOCKETPAIR, load(offArg0), when(unix.AF_UNIX, allow), answer(unix.EAFNOSUPPORT)),
+		when(unix.SYS_SOCKETPAIR, load(offArg0), when(unix.AF_UNIX, allow), tell),
 		when(unix.SYS_SOCKET, load(offArg0), when(unix.AF_UNIX, allow), when(unix.AF_INET, inet), when(unix.AF_INET6, inet),
-			when(unix.AF_NETLINK, load(offArg2), when(unix.NETLINK_ROUTE, allow), answer(unix.EAFNOSUPPORT)), answer(unix.EAFNOSUPPORT)),
+			when(unix.AF_NETLINK, load(offArg2), when(unix.NETLINK_ROUTE, allow), tell), tell),
 	)
 }
 
-// loadFilter establishes the filter on every thread (SECCOMP_FILTER_FLAG_TSYNC).
-func loadFilter() error {
-	p := filter(auditArch, deniedHere)
+// filterCalls establishes the filter on every thread and hands the agent the
+// descriptor over which the kernel tells of calls (seccomp_unotify(2)).
+func (in *inside) filterCalls() error {
+	if without("seccomp") {
+		return nil
+	}
+	p := filter(auditArch, denied, deniedHere)
 	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]}
-	r, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_TSYNC|unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(p)
 	if errno != 0 {
 		return os.NewSyscallError("seccomp", errno)
 	}
-	if r != 0 { // a thread that could not be synchronised: seccomp(2)
-		return os.NewSyscallError("seccomp", unix.ESRCH)
-	}
-	return nil
+	in.send(message{Listener: true}, int(fd))
+	return unix.Close(int(fd))
 }

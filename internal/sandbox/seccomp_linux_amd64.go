@@ -7,7 +7,8 @@ import "golang.org/x/sys/unix"
 const auditArch = unix.AUDIT_ARCH_X86_64
 
 // deniedHere are denied calls that only this architecture has.
-var deniedHere = []uint32{
-	unix.SYS_KEXEC_FILE_LOAD, unix.SYS_IOPL, unix.SYS_IOPERM, unix.SYS_MODIFY_LDT, unix.SYS_USELIB, unix.SYS__SYSCTL, unix.SYS_SYSFS,
-	unix.SYS_CREATE_MODULE, unix.SYS_GET_KERNEL_SYMS, unix.SYS_QUERY_MODULE, unix.SYS_NFSSERVCTL,
+var deniedHere = map[uint32]string{
+	unix.SYS_IOPL: "iopl", unix.SYS_IOPERM: "ioperm", unix.SYS_MODIFY_LDT: "modify_ldt", unix.SYS_USELIB: "uselib",
+	unix.SYS__SYSCTL: "_sysctl", unix.SYS_SYSFS: "sysfs", unix.SYS_CREATE_MODULE: "create_module",
+	unix.SYS_GET_KERNEL_SYMS: "get_kernel_syms", unix.SYS_QUERY_MODULE: "query_module",
 }

@@ -62,8 +62,10 @@ func (in *inside) mountKernel() error {
 	if err := in.mountIn("proc", "/proc", "proc", noFlags, ""); err != nil {
 		return err
 	}
-	if err := in.mountIn("", "/proc", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|noFlags, ""); err != nil {
-		return err
+	if !without("proc") {
+		if err := in.mountIn("", "/proc", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|noFlags, ""); err != nil {
+			return err
+		}
 	}
 	if err := in.mountSys(); err != nil {
 		return err

@@ -96,7 +96,9 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 	r.Warnings = append(r.Warnings, warnings...)
 	res, err := sandbox.Run(ctx, sandbox.Spec{
 		Root: m.RootPath, Work: m.Work, Context: c.Dir, Command: s.command, Else: s.other, Env: env,
-		Show: append(slices.Clone(secrets), m.shown...), Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
+		Show:  append(slices.Clone(secrets), m.shown...),
+		Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
+		Processes: m.Policy.Limits.Processes, Memory: int64(m.Policy.Limits.Memory),
 		Line: func(l string) {
 			if m.Line != nil {
 				m.Line(r.Stage, l)
@@ -111,13 +113,32 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 	r.Clock.ScriptMonotonic = Monotonic() - time.Since(res.Started).Microseconds()
 	r.Script.OutputTail, r.Script.OutputLost = strings.ToValidUTF8(res.Output, "\uFFFD"), res.Lost
 	r.Script.LeftOver, r.Script.ReadOnly, r.Script.Signal = res.LeftOver, res.ReadOnly, res.Signal
-	if len(res.LeftOver) > 0 {
-		r.Warnings = append(r.Warnings, "processes that the script left behind were ended, and what they were writing may be half written: start a service by systemctl")
+	for _, d := range res.Denied {
+		r.DeniedCalls = append(r.DeniedCalls, report.DeniedCall(d))
 	}
+	r.Warnings = append(r.Warnings, m.warnings(res)...)
 	if res.Signal == "" {
 		r.Script.ExitStatus = &res.ExitStatus
 	}
 	return res, nil
+}
+
+// warnings are what a reader should know of a script's end beside its status.
+func (m *Machine) warnings(res *sandbox.Result) []string {
+	var out []string
+	if len(res.LeftOver) > 0 {
+		out = append(out, "processes that the script left behind were ended, and what they were writing may be half written: start a service by systemctl")
+	}
+	if res.NoProcess > 0 {
+		out = append(out, fmt.Sprintf("the script wanted more than %d processes at one time, the policy's limits.processes: %d were not started", m.Policy.Limits.Processes, res.NoProcess))
+	}
+	if res.NoMemory > 0 {
+		out = append(out, fmt.Sprintf("the script's processes and what they wrote came to %d bytes, the policy's limits.memory", m.Policy.Limits.Memory))
+	}
+	if res.Unbounded != "" {
+		out = append(out, res.Unbounded+": limits.memory held for each process alone, and limits.processes for none of root's")
+	}
+	return out
 }
 
 // endUnrun ends a stage whose script never started.
@@ -152,6 +173,8 @@ func (m *Machine) conclude(ctx context.Context, r *report.Receipt, s *script, re
 		r.End(report.Failed, fmt.Errorf("%s was ended because the agent was asked to end", s.name))
 	case res.TimedOut:
 		r.End(report.Timeout, fmt.Errorf("%s ran longer than %v, the policy's limits.deadline", s.name, time.Duration(m.Policy.Limits.Deadline)))
+	case res.NoMemory > 0: // some of its processes are missing, whatever the rest made of it
+		r.End(report.Failed, fmt.Errorf("%s ran out of memory, the policy's limits.memory", s.name))
 	case res.Signal != "":
 		r.End(report.Failed, fmt.Errorf("%s was ended by %s", s.name, res.Signal))
 	case res.ExitStatus != 0:
@@ -182,15 +205,18 @@ func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved
 		note(r, err)
 		return policy.Approved{}, err
 	}
-	var units []policy.UnitRequest
+	all := policy.Proposal{Changes: changes}
 	for _, q := range res.Requests {
-		units = append(units, policy.UnitRequest(q))
+		all.Units = append(all.Units, policy.UnitRequest(q))
+	}
+	for _, d := range res.Denied {
+		all.Calls = append(all.Calls, policy.Call(d))
 	}
 	acc, err := accounts(m.Root)
 	if err != nil {
 		return policy.Approved{}, err
 	}
-	approved, err := m.Policy.Check(changes, units, acc)
+	approved, err := m.Policy.Check(all, acc)
 	for _, c := range changes {
 		r.Changes = append(r.Changes, report.FromChange(c))
 	}

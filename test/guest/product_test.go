@@ -38,6 +38,7 @@ type receipt struct {
 	Outcome  string   `json:"outcome"`
 	ExitCode int      `json:"exit_code"`
 	Error    string   `json:"error"`
+	Warnings []string `json:"warnings"`
 	Changes  []change `json:"changes"`
 	Refusals []struct{ Path, Unit, Rule string }
 	Units    []struct{ Unit, Action, Result string }
@@ -375,14 +376,20 @@ func TestFailingAndHangingScripts(t *testing.T) {
 		script, outcome, says string
 		status                *int
 	}{
-		"exit status 7": {"#!/bin/sh\n" + write + "exit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7)},
-		"hangs":         {"#!/bin/sh\n" + write + "trap '' TERM\nwhile :; do sleep 60; done\n", "timeout", "prolog.sh ran longer than 8s", nil},
+		"exit status 7":                   {"#!/bin/sh\n" + write + "exit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7)},
+		"exit status 7 after a fork bomb": {"#!/bin/sh\n" + write + "bomb() { bomb | bomb & }\nbomb 2>/dev/null\nsleep 2\nexit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7)},
+		"eats memory":                     {"#!/bin/sh\n" + write + "x=xxxxxxxx\nwhile :; do x=$x$x; done\n", "failed", "prolog.sh ran out of memory", nil},
+		"hangs":                           {"#!/bin/sh\n" + write + "trap '' TERM\nwhile :; do sleep 60; done\n", "timeout", "prolog.sh ran longer than 8s", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var payload []File
+			if tt.outcome == "timeout" {
+				payload = append(payload, impatient(t))
+			}
 			r := boot(t, Config{
 				CDs:     []string{writeDisc(t, map[string]string{"prolog.sh": tt.script})},
-				Payload: []File{impatient(t)},
-				Report:  "file written ls /etc/rsyslog.d\nfile left sh -c 'ps ax | grep \"[s]leep 60\"'\n" + DefaultReport,
+				Payload: payload,
+				Report:  "file written ls /etc/rsyslog.d\nfile cgroups sh -c 'find /sys/fs/cgroup -name \"ctxagent-[0-9]*\"'\nfile left sh -c 'ps ax | grep \"[s]leep 60\"'\n" + DefaultReport,
 			})
 			reached(t, r)
 			got := receiptOf(t, r, "prolog")
@@ -397,6 +404,12 @@ func TestFailingAndHangingScripts(t *testing.T) {
 			}
 			if len(r.Files["left"]) > 0 {
 				t.Errorf("processes of the script are left: %s", r.Files["left"])
+			}
+			if slices.ContainsFunc(got.Warnings, func(w string) bool { return strings.Contains(w, "no cgroup") }) || len(r.Files["cgroups"]) > 0 {
+				t.Errorf("warnings %q, cgroups left %s; want a cgroup, and none left", got.Warnings, r.Files["cgroups"])
+			}
+			if strings.Contains(name, "bomb") && !slices.ContainsFunc(got.Warnings, func(w string) bool { return strings.Contains(w, "limits.processes") }) {
+				t.Errorf("warnings %q; want that limits.processes held", got.Warnings)
 			}
 			if _, ok := r.Find("ctxagent prolog: " + tt.outcome); !ok {
 				t.Error("the console does not say so")
