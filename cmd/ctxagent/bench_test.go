@@ -3,12 +3,17 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/ctxagent/ctxagent/dist"
 )
 
 // emptyProgram is the floor of every Go program: what a start costs at least.
@@ -63,6 +68,45 @@ func BenchmarkStage(b *testing.B) {
 	b.ReportMetric(milliseconds(stage), "stage-ms")
 	b.ReportMetric(milliseconds(shell), "sh-ms")
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkChanges is a stage that writes so many small files, each scanned,
+// hashed and checked, against a plain shell that writes them to a tmpfs. The
+// promise is that what the agent adds grows no faster than their number.
+func BenchmarkChanges(b *testing.B) {
+	if os.Geteuid() != 0 {
+		b.Skip("confinement needs root")
+	}
+	policy := filepath.Join(b.TempDir(), "policy.yaml")
+	roomy := strings.NewReplacer("inodes: 20000", "inodes: 50000", "changes: 5000", "changes: 20000").Replace(string(dist.Policy))
+	if err := os.WriteFile(policy, []byte(roomy), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	for _, files := range []int{10, 1000, 10000} {
+		b.Run(strconv.Itoa(files), func(b *testing.B) {
+			const script = "#!/bin/sh\nset -e\nmkdir -p \"$D/opt/slurm\"\ni=0\nwhile [ $i -lt %d ]; do echo $i >\"$D/opt/slurm/$i\"; i=$((i+1)); done\n"
+			dir, floor := b.TempDir(), filepath.Join("/dev/shm", fmt.Sprintf("ctxagent-bench-%d", os.Getpid()))
+			name := filepath.Join(dir, "prolog.sh")
+			if err := os.WriteFile(name, fmt.Appendf(nil, script, files), 0o755); err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = os.RemoveAll(floor) })
+			b.Setenv("D", floor) // the agent does not hand it on
+			var stage, shell []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				cpu(b, binary, "check", "--json", "--policy", policy, dir)
+				stage = append(stage, time.Since(began))
+				began = time.Now()
+				cpu(b, "/bin/sh", name)
+				shell = append(shell, time.Since(began))
+			}
+			b.ReportMetric(milliseconds(stage), "stage-ms")
+			b.ReportMetric(milliseconds(shell), "sh-ms")
+			b.ReportMetric((milliseconds(stage)-milliseconds(shell))*1000/float64(files), "us/file")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }
 
 // cpu runs a program to its end and returns its user and system time.

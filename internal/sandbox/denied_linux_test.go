@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -57,5 +58,20 @@ func TestFloodOfDeniedCalls(t *testing.T) {
 	`)
 	if res.ExitStatus != 0 || len(res.Denied) == 0 || !strings.HasPrefix(res.Denied[0].Comm, "mount") {
 		t.Errorf("exit status %d, denied %v", res.ExitStatus, res.Denied)
+	}
+}
+
+// TestDeniedCallsAreDocumented: docs/policy.md says of each what becomes of it.
+func TestDeniedCallsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, calls := range []map[uint32]string{denied, deniedHere} {
+		for nr, name := range calls {
+			if !strings.Contains(string(doc), "`"+name+"`") {
+				t.Errorf("docs/policy.md does not have %s, system call %d", name, nr)
+			}
+		}
 	}
 }

@@ -3,7 +3,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,11 +24,12 @@ import (
 const initArg = "sandbox-init"
 
 // Descriptors that the agent leaves to sandbox-init. The socket moves up, to
-// where the filter knows it and no command has one of its own.
+// where the filter knows it and commands seldom have one of their own; not
+// beyond 63, for a larger table takes the kernel milliseconds to make.
 const (
 	configFD = 3
 	givenFD  = 4
-	backFD   = 1023
+	backFD   = 63
 )
 
 // Main does the work of this binary where it is not the agent: as sandbox-init,
@@ -57,9 +56,6 @@ func initMain() int {
 		return 1 // nobody to tell
 	}
 	_ = unix.Close(givenFD)
-	// The threads of the Go runtime come and go; what holds for one thread alone
-	// has to hold for the one that starts the command.
-	runtime.LockOSThread()
 	in := &inside{back: backFD}
 	if err := in.run(); err != nil {
 		in.send(message{Error: err.Error(), NotFound: errors.Is(err, ErrNotFound), Exec: errors.Is(err, errExec)})
@@ -79,6 +75,8 @@ type inside struct {
 	view   string  // where the command's root is put together
 	argv   []string
 	exe    string
+
+	rlimits bool // there is no cgroup: they take its place, as far as they reach
 }
 
 // run is the order of confinement. Each step stands where it does for a reason;
@@ -103,8 +101,10 @@ func (in *inside) run() error {
 		{"enter the view", in.pivot},     // last of all mounts: the host's tree is gone after it
 		{"find the command", in.findCommand},
 		{"close the way out", in.closeDescriptors},
+		{"wait for the cgroup", in.awaitCgroup}, // it was made meanwhile
 		{"limit resources", in.limitResources},
 		{"hide from ptrace", notDumpable},
+		{"keep to one thread", keepThread}, // the bounding set and Landlock hold for a thread alone
 		{"drop capabilities", dropCapabilities},
 		{"set no_new_privs", noNewPrivs}, // Landlock and seccomp(2) ask for it without CAP_SYS_ADMIN
 		{"restrict by Landlock", in.restrictPaths},
@@ -252,20 +252,32 @@ func (in *inside) command() error {
 	}
 }
 
-// obey waits for the one order there is, and then asks every process but this
-// one to end (kill(2) with -1 spares pid 1 of a namespace).
-func (in *inside) obey() {
-	buf := make([]byte, len(terminate))
+// hear waits for a word of the agent's; none means that it is gone.
+func (in *inside) hear() string {
+	buf := make([]byte, 32)
 	for {
 		n, _, err := unix.Recvfrom(in.back, buf, 0)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err == nil && bytes.Equal(buf[:n], terminate):
-			_ = unix.Kill(-1, unix.SIGTERM)
-			return
-		default:
-			return // the agent is gone, and we with it
+		if errors.Is(err, unix.EINTR) {
+			continue
 		}
+		return string(buf[:max(0, n)])
+	}
+}
+
+func (in *inside) awaitCgroup() error {
+	word := in.hear()
+	in.rlimits = word == unbounded
+	if word != bounded && word != unbounded {
+		return errors.New("the agent asked to end")
+	}
+	return nil
+}
+
+// obey asks every process but this one to end when the agent says so (kill(2)
+// with -1 spares pid 1 of a namespace).
+func (in *inside) obey() {
+	if in.hear() == terminate {
+		_ = unix.Kill(-1, unix.SIGTERM)
 	}
 }
 

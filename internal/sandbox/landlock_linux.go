@@ -25,8 +25,8 @@ func landlock(abi int) unix.LandlockRulesetAttr {
 	return rules
 }
 
-// restrictPaths establishes the ruleset for this thread, which is locked and the
-// one that starts the command. A kernel without Landlock (before Linux 5.13, or
+// restrictPaths establishes the ruleset for this thread, the one that starts the
+// command. A kernel without Landlock (before Linux 5.13, or
 // not among its lsm=) goes without: nothing rests on this layer alone.
 func (in *inside) restrictPaths() error {
 	if without("landlock") {

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"errors"
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -30,8 +31,16 @@ func allThreads(name string, trap, a1, a2, a3 uintptr) error {
 	return nil
 }
 
+// keepThread has this goroutine stay on its thread: what the next steps set for
+// one thread alone then holds for the one that starts the command.
+func keepThread() error {
+	runtime.LockOSThread()
+	return nil
+}
+
 // dropCapabilities establishes that no thread has, and no program started from
-// here can gain, a capability that is not kept.
+// this one can gain, a capability that is not kept. The bounding set matters at
+// execve(2) alone, so that of the other threads may stay.
 func dropCapabilities() error {
 	if without("capabilities") {
 		return nil
@@ -46,8 +55,8 @@ func dropCapabilities() error {
 		} else if on == 0 {
 			continue
 		}
-		if err := allThreads("prctl(PR_CAPBSET_DROP)", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); err != nil {
-			return err
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
+			return os.NewSyscallError("prctl(PR_CAPBSET_DROP)", err)
 		}
 	}
 	if err := allThreads("prctl(PR_CAP_AMBIENT)", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil {
@@ -82,7 +91,7 @@ func (in *inside) limitResources() error {
 		{unix.RLIMIT_MEMLOCK, 64 << 10},
 		{unix.RLIMIT_MSGQUEUE, 0},
 	}
-	if in.conf.Rlimits { // for want of a cgroup: memory for each process alone, processes for all but uid 0
+	if in.rlimits { // for want of a cgroup: memory for each process alone, processes for all but uid 0
 		limits = append(limits, limit{unix.RLIMIT_DATA, uint64(in.conf.Spec.Memory)}, limit{unix.RLIMIT_NPROC, uint64(in.conf.Spec.Processes)})
 	}
 	for _, l := range limits {

@@ -25,16 +25,18 @@ import (
 type config struct {
 	Spec  Spec
 	Agent string // path of this binary, for the shims
-	// Rlimits tells that there is no cgroup: rlimits take its place, as far as
-	// they reach.
-	Rlimits bool
 }
 
 // grace is what a script has between SIGTERM and SIGKILL.
 const grace = 2 * time.Second
 
-// terminate is the one thing that the agent tells sandbox-init later on.
-var terminate = []byte("terminate")
+// What the agent tells sandbox-init later on: whether a cgroup bounds it, which
+// it needs to know before it starts the command, and at last to end.
+const (
+	bounded   = "bounded"
+	unbounded = "unbounded"
+	terminate = "terminate"
+)
 
 // message is what sandbox-init tells the agent, over a SOCK_SEQPACKET socket.
 // Descriptors come with the message that names them.
@@ -64,14 +66,9 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	group, groupErr := newCgroup(spec)
-	if groupErr != nil && !errors.Is(groupErr, errNoCgroup) {
-		return nil, fmt.Errorf("%w: limit its processes and memory: %w", ErrUnsupported, groupErr)
-	}
-	defer group.remove()
 	// gob and not JSON: a path or a variable may hold bytes that are no UTF-8.
 	var conf bytes.Buffer
-	if err := gob.NewEncoder(&conf).Encode(config{Spec: spec, Agent: agent, Rlimits: groupErr != nil}); err != nil {
+	if err := gob.NewEncoder(&conf).Encode(config{Spec: spec, Agent: agent}); err != nil {
 		return nil, err
 	}
 	// The kernel kills sandbox-init when the thread that made it ends
@@ -83,22 +80,18 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 		return nil, fmt.Errorf("%w: start its init: %w", ErrUnsupported, err)
 	}
 	res := &Result{}
-	if groupErr != nil {
-		res.Unbounded = groupErr.Error()
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, res.Close())
 		}
 	}()
-	if err := group.add(p.cmd.Process.Pid); err != nil { // it waits for its configuration
-		p.abandon()
-		return nil, fmt.Errorf("%w: limit its processes and memory: %w", ErrUnsupported, err)
-	}
 	stop := context.AfterFunc(ctx, p.end)
 
 	var side sync.WaitGroup
+	var limits limited
 	side.Go(func() { p.feed(conf.Bytes()) })
+	// To move a process to a cgroup takes the kernel as long as all the rest.
+	side.Go(func() { limits = p.limit(spec) })
 	side.Go(func() { collect(p.output, res, spec.Line) })
 	seen := p.listen(res)
 	waitErr := p.cmd.Wait() // the pid namespace is dead when its init is
@@ -108,8 +101,13 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	seen.calls.close()
 	side.Wait()
 	res.Requests, res.Full, res.Denied = seen.control.requests(), full(res.Layers), seen.calls.denied()
-	res.NoMemory, res.NoProcess = group.events()
+	res.NoMemory, res.NoProcess = limits.group.events()
+	limits.group.remove()
+	res.Unbounded = limits.unbounded
 	_ = p.back.Close()
+	if limits.failure != nil && seen.failure == nil {
+		return res, limits.failure
+	}
 	return res, conclude(ctx, res, seen, waitErr)
 }
 
@@ -159,7 +157,7 @@ func (p *process) end() {
 	if p.over {
 		return
 	}
-	_ = unix.Sendmsg(int(p.back.Fd()), terminate, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	p.tell(terminate)
 	p.timer = time.AfterFunc(grace, func() { _ = p.cmd.Process.Kill() })
 }
 
@@ -173,13 +171,34 @@ func (p *process) waited() {
 	}
 }
 
-// abandon ends a process that has nothing to do yet.
-func (p *process) abandon() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-	for _, f := range []*os.File{p.conf, p.output, p.back} {
-		_ = f.Close()
+// tell sends sandbox-init a word; if it is gone, its end says more.
+func (p *process) tell(word string) {
+	_ = unix.Sendmsg(int(p.back.Fd()), []byte(word), nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+}
+
+// limited is how a process was bounded.
+type limited struct {
+	group     *cgroup
+	unbounded string // why there is no cgroup
+	failure   error
+}
+
+// limit puts sandbox-init into a cgroup, which it waits for with the command.
+func (p *process) limit(spec Spec) limited {
+	group, err := newCgroup(spec)
+	if errors.Is(err, errNoCgroup) {
+		p.tell(unbounded)
+		return limited{unbounded: err.Error()}
 	}
+	if err == nil {
+		err = group.add(p.cmd.Process.Pid)
+	}
+	if err != nil {
+		_ = p.cmd.Process.Kill()
+		return limited{group: group, failure: fmt.Errorf("%w: limit its processes and memory: %w", ErrUnsupported, err)}
+	}
+	p.tell(bounded)
+	return limited{group: group}
 }
 
 // start clones sandbox-init into its namespaces. All are needed in both stages:
