@@ -57,12 +57,17 @@ func initMain() int {
 	}
 	_ = unix.Close(givenFD)
 	in := &inside{back: backFD}
-	if err := in.run(); err != nil {
+	if err := in.run(); errors.Is(err, errAsked) {
+		return 1 // it knows why
+	} else if err != nil {
 		in.send(message{Error: err.Error(), NotFound: errors.Is(err, ErrNotFound), Exec: errors.Is(err, errExec)})
 		return 1
 	}
 	return 0
 }
+
+// errAsked tells that the agent asked to end before the command was started.
+var errAsked = errors.New("asked to end")
 
 // errExec tells that confinement stands and the command alone is at fault.
 var errExec = errors.New("start the command")
@@ -268,7 +273,7 @@ func (in *inside) awaitCgroup() error {
 	word := in.hear()
 	in.rlimits = word == unbounded
 	if word != bounded && word != unbounded {
-		return errors.New("the agent asked to end")
+		return errAsked
 	}
 	return nil
 }
