@@ -50,6 +50,9 @@ type Classes struct {
 type Class struct {
 	Paths []PathRule `yaml:"paths"`
 	Units []string   `yaml:"units"` // with suffix, e.g. rsyslog.service
+	// Validators are command lines that look at a daemon's whole configuration,
+	// as an extra check after the grammars and never in their place.
+	Validators [][]string `yaml:"validators"`
 }
 
 // PathRule allows one path, glob or directory tree ("dir/**").
@@ -162,6 +165,11 @@ func (p *Policy) validate(tree *yaml.Node) []string {
 				fault("classes."+c.name+".paths: "+err.Error(), "classes", c.name, "paths", i)
 			}
 		}
+		for i, argv := range c.Validators {
+			if len(argv) == 0 || !path.IsAbs(argv[0]) || path.Clean(argv[0]) != argv[0] {
+				fault(fmt.Sprintf("classes.%s.validators: %q is not a command line that begins with an absolute path", c.name, argv), "classes", c.name, "validators", i)
+			}
+		}
 		for i, u := range c.Units {
 			if !validUnit(u) {
 				fault(fmt.Sprintf("classes.%s.units: %q is not a unit name with a suffix such as .service", c.name, u), "classes", c.name, "units", i)
@@ -243,6 +251,18 @@ type namedClass struct {
 
 func (p *Policy) classes() []namedClass {
 	return []namedClass{{"syslog", p.Classes.Syslog}, {"monitoring", p.Classes.Monitoring}, {"batch", p.Classes.Batch}}
+}
+
+// Validators are the command lines of each class that an accepted change
+// belongs to.
+func (p *Policy) Validators(a Approved) [][]string {
+	var all [][]string
+	for _, c := range p.classes() {
+		if slices.ContainsFunc(a.changes, func(d Decided) bool { return d.Class == c.name }) {
+			all = append(all, c.Validators...)
+		}
+	}
+	return all
 }
 
 func (r *PathRule) validate() error {

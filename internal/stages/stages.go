@@ -86,7 +86,7 @@ func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("close the staging tree: %v", err))
 		}
 	}()
-	m.conclude(ctx, r, s, res)
+	m.conclude(ctx, c, r, s, res)
 }
 
 // run starts the script and notes in the receipt how it ended.
@@ -157,7 +157,7 @@ func endUnrun(r *report.Receipt, s *script, err error) {
 
 // conclude reads what the script left and decides. A script that failed has its
 // changes listed too: they tell how far it came.
-func (m *Machine) conclude(ctx context.Context, r *report.Receipt, s *script, res *sandbox.Result) {
+func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s *script, res *sandbox.Result) {
 	began := time.Now()
 	var (
 		approved policy.Approved
@@ -166,6 +166,9 @@ func (m *Machine) conclude(ctx context.Context, r *report.Receipt, s *script, re
 	)
 	if !res.Full { // a file that was cut off says nothing about the script
 		approved, err = m.check(r, res)
+	}
+	if err == nil && res.ExitStatus == 0 && !res.TimedOut {
+		approved, err = m.confirm(ctx, c, r, approved)
 	}
 	r.Durations["check"] = time.Since(began).Milliseconds()
 	switch {
@@ -222,6 +225,19 @@ func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved
 	}
 	note(r, err)
 	return approved, err
+}
+
+// confirm asks the validators about what the policy accepted.
+func (m *Machine) confirm(ctx context.Context, c Context, r *report.Receipt, a policy.Approved) (policy.Approved, error) {
+	refusals, err := m.validate(ctx, c, r, a)
+	if len(refusals) > 0 {
+		err = &policy.RefusedError{Refusals: refusals}
+		note(r, err)
+	}
+	if err != nil {
+		return policy.Approved{}, err
+	}
+	return a, nil
 }
 
 func note(r *report.Receipt, err error) {
