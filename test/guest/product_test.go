@@ -375,11 +375,13 @@ func TestFailingAndHangingScripts(t *testing.T) {
 	for name, tt := range map[string]struct {
 		script, outcome, says string
 		status                *int
+		code                  int
 	}{
-		"exit status 7":                   {"#!/bin/sh\n" + write + "exit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7)},
-		"exit status 7 after a fork bomb": {"#!/bin/sh\n" + write + "bomb() { bomb | bomb & }\nbomb 2>/dev/null\nsleep 2\nexit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7)},
-		"eats memory":                     {"#!/bin/sh\n" + write + "x=xxxxxxxx\nwhile :; do x=$x$x; done\n", "failed", "prolog.sh ran out of memory", nil},
-		"hangs":                           {"#!/bin/sh\n" + write + "trap '' TERM\nwhile :; do sleep 60; done\n", "timeout", "prolog.sh ran longer than 8s", nil},
+		"exit status 7":                   {"#!/bin/sh\n" + write + "exit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7), 1},
+		"exit status 7 after a fork bomb": {"#!/bin/sh\n" + write + "bomb() { bomb | bomb & }\nbomb 2>/dev/null\nsleep 2\nexit 7\n", "failed", "prolog.sh ended with exit status 7", ptr(7), 1},
+		"eats memory":                     {"#!/bin/sh\n" + write + "x=xxxxxxxx\nwhile :; do x=$x$x; done\n", "failed", "prolog.sh ran out of memory", nil, 1},
+		"hangs":                           {"#!/bin/sh\n" + write + "trap '' TERM\nwhile :; do sleep 60; done\n", "timeout", "prolog.sh ran longer than 8s", nil, 1},
+		"does not load":                   {"#!/bin/sh\n" + `echo 'action(type="omfwd" target="192.0.2.1" protocol="tcp" queue.type="disk")' >/etc/rsyslog.d/50-site.conf`, "refused", "the policy refused 1 things", ptr(0), 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var payload []File
@@ -393,14 +395,17 @@ func TestFailingAndHangingScripts(t *testing.T) {
 			})
 			reached(t, r)
 			got := receiptOf(t, r, "prolog")
-			if got.Outcome != tt.outcome || got.ExitCode != 1 || !strings.Contains(got.Error, tt.says) {
-				t.Errorf("outcome %s, exit code %d, error %q; want %s, 1, %q", got.Outcome, got.ExitCode, got.Error, tt.outcome, tt.says)
+			if got.Outcome != tt.outcome || got.ExitCode != tt.code || !strings.Contains(got.Error, tt.says) {
+				t.Errorf("outcome %s, exit code %d, error %q; want %s, %d, %q", got.Outcome, got.ExitCode, got.Error, tt.outcome, tt.code, tt.says)
 			}
 			if (got.Script.ExitStatus == nil) != (tt.status == nil) || tt.status != nil && *got.Script.ExitStatus != *tt.status {
 				t.Errorf("exit status of the script is %v; want %v", got.Script.ExitStatus, tt.status)
 			}
 			if bytes.Contains(r.Files["written"], []byte("50-site.conf")) {
 				t.Error("a change of a failed script was applied")
+			}
+			if tt.outcome == "refused" && (len(got.Refusals) != 1 || got.Refusals[0].Rule != "validator") {
+				t.Errorf("refusals %+v; want what the real rsyslogd says", got.Refusals)
 			}
 			if len(r.Files["left"]) > 0 {
 				t.Errorf("processes of the script are left: %s", r.Files["left"])
@@ -414,8 +419,8 @@ func TestFailingAndHangingScripts(t *testing.T) {
 			if _, ok := r.Find("ctxagent prolog: " + tt.outcome); !ok {
 				t.Error("the console does not say so")
 			}
-			if code := r.Properties("ctxagent-prolog.service")["ExecMainStatus"]; code != "1" {
-				t.Errorf("the unit ended with status %s; want 1", code)
+			if code := r.Properties("ctxagent-prolog.service")["ExecMainStatus"]; code != strconv.Itoa(tt.code) {
+				t.Errorf("the unit ended with status %s; want %d", code, tt.code)
 			}
 		})
 	}
