@@ -185,7 +185,7 @@ func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s 
 	case res.Full:
 		r.End(report.Failed, fmt.Errorf("%s filled the memory for its changes, the policy's limits.bytes or limits.inodes: a file may be cut off", s.name))
 	case errors.As(err, &refused):
-		r.End(report.Refused, fmt.Errorf("the policy refused %d things that %s did", len(refused.Refusals), s.name))
+		r.End(report.Refused, fmt.Errorf("the policy refused %s that %s did", things(len(refused.Refusals)), s.name))
 	case err != nil:
 		r.End(report.Failed, err)
 	default:
@@ -247,6 +247,13 @@ func note(r *report.Receipt, err error) {
 			r.Refusals = append(r.Refusals, report.FromRefusal(x))
 		}
 	}
+}
+
+func things(n int) string {
+	if n == 1 {
+		return "one thing"
+	}
+	return fmt.Sprintf("%d things", n)
 }
 
 // accept applies what was approved, unless this is a rehearsal, and then asks
