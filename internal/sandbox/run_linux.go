@@ -300,7 +300,9 @@ func receive(back *os.File) (message, error) {
 	var m message
 	buf, oob := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(4*4))
 	n, oobn, _, _, err := unix.Recvmsg(int(back.Fd()), buf, oob, unix.MSG_CMSG_CLOEXEC)
-	if errors.Is(err, unix.EINTR) {
+	// ECONNRESET, once: init is gone and never read our last word. What it said
+	// before is still there.
+	if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ECONNRESET) {
 		return receive(back)
 	}
 	if err != nil {

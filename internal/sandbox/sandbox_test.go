@@ -269,6 +269,18 @@ func TestFailsClosed(t *testing.T) {
 	}
 }
 
+// TestLastWordsAreHeard: init says why it ends although it may not have read
+// what the agent told it meanwhile.
+func TestLastWordsAreHeard(t *testing.T) {
+	root := newRoot(t)
+	for range 40 {
+		s := Spec{Root: root, Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Command: []string{"/no/such"}}
+		if _, err := Run(t.Context(), s); !errors.Is(err, ErrNotFound) {
+			t.Fatalf("error %v; want %v", err, ErrNotFound)
+		}
+	}
+}
+
 func TestElseIsTried(t *testing.T) {
 	res := run(t, newRoot(t), "", func(s *Spec) {
 		s.Command, s.Else = []string{"/bin/bash", "-c", "echo bash"}, [][]string{{"sh", "-c", "echo second"}}
