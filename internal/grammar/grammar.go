@@ -40,14 +40,21 @@ type format struct {
 }
 
 var formats = map[string]format{
-	"htcondor":        {fold: true, check: checkHTCondor},
-	"journald":        {check: checkJournald},
-	"node_exporter":   {check: checkNodeExporter},
-	"prometheus-text": {check: checkPrometheusText},
-	"rsyslog":         {fold: true, check: checkRsyslog},
-	"slurm":           {fold: true, check: checkSlurm},
-	"slurm-cgroup":    {fold: true, check: checkSlurmCgroup},
-	"slurm-defaults":  {check: checkSlurmDefaults},
+	"gridengine-bootstrap": {fold: true, check: checkGridEngineBootstrap},
+	"gridengine-defaults":  {check: checkGridEngineDefaults},
+	"htcondor":             {fold: true, check: checkHTCondor},
+	"journald":             {check: checkJournald},
+	"lsf":                  {check: checkLSF},
+	"node_exporter":        {check: checkNodeExporter},
+	"pbs":                  {check: checkPBS},
+	"pbs-mom":              {fold: true, check: checkPBSMom},
+	"prometheus-text":      {check: checkPrometheusText},
+	"rsyslog":              {fold: true, check: checkRsyslog},
+	"server-name":          {check: checkServerName},
+	"slurm":                {fold: true, check: checkSlurm},
+	"slurm-cgroup":         {fold: true, check: checkSlurmCgroup},
+	"slurm-defaults":       {check: checkSlurmDefaults},
+	"slurm-gres":           {fold: true, check: checkSlurmGres},
 }
 
 // Formats lists the known formats, sorted.

@@ -56,7 +56,8 @@ func testRefused(t *testing.T, format string, tests []refused) {
 }
 
 func TestFormats(t *testing.T) {
-	want := []string{"htcondor", "journald", "node_exporter", "prometheus-text", "rsyslog", "slurm", "slurm-cgroup", "slurm-defaults"}
+	want := []string{"gridengine-bootstrap", "gridengine-defaults", "htcondor", "journald", "lsf", "node_exporter", "pbs", "pbs-mom",
+		"prometheus-text", "rsyslog", "server-name", "slurm", "slurm-cgroup", "slurm-defaults", "slurm-gres"}
 	if got := Formats(); !slices.Equal(got, want) {
 		t.Errorf("Formats() = %q; want %q", got, want)
 	}
@@ -148,7 +149,7 @@ func TestExtra(t *testing.T) {
 		{"node_exporter", `ARGS="--path.rootfs=/host"`, "--path.rootfs", true},
 		{"node_exporter", `ARGS="--path.rootfs=/host"`, "--path.procfs", false},
 		{"slurm", "Prolog=/etc/slurm/prolog.sh\n", "prolog", true},
-		{"slurm", "NodeName=a Gres=gpu:1\n", "GRES", true},
+		{"slurm", "Licenses=matlab:4\n", "LICENSES", true},
 		{"slurm-defaults", `SLURMD_OPTIONS="-f /etc/slurm/other.conf"`, "-f", false},
 		{"htcondor", "STARTER = /usr/sbin/other\n", "starter", true},
 		{"htcondor", "use feature : gpus\n", "use FEATURE:GPUs", true},

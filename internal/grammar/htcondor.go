@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	condorSetting = lazy(`\A([A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*(.*)\z`)
+	condorSetting = lazy(`\A([A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*((?:[^= \t].*)?)\z`)
 	condorUse     = lazy(`\A[uU][sS][eE][ \t]+([A-Za-z_]+)[ \t]*:[ \t]*(.*)\z`)
 	condorMacro   = lazy(`\$\(([A-Za-z_][A-Za-z0-9_]*)\)`)
 )

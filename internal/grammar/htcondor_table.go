@@ -2,10 +2,6 @@
 
 package grammar
 
-import (
-	"strings"
-)
-
 // condorTemplate are the configuration templates a site may use: HTCondor manual, "Configuration
 // Templates". They are fixed in HTCondor and take no argument here. SECURITY:Host_Based is not here, since it
 // trusts addresses, nor is a FEATURE that starts a program, such as GPUs.
@@ -13,7 +9,6 @@ var condorTemplate = map[string]bool{
 	"use role:execute":              true,
 	"use security:strong":           true,
 	"use security:user_based":       true,
-	"use security:recommended":      true,
 	"use security:recommended_v9_0": true,
 	"use feature:partitionableslot": true,
 	"use feature:staticslots":       true,
@@ -41,14 +36,12 @@ var (
 	condorSlot   = match("shares such as cpus=2,memory=50%", `[A-Za-z0-9_]+ *= *[0-9A-Za-z.]+%?(?:[ ,]+[A-Za-z0-9_]+ *= *[0-9A-Za-z.]+%?)*|[0-9]{1,3}%|auto`)
 	condorDebug  = listOf(",", match("a debug category such as D_SECURITY:2", `D_[A-Z_]{1,32}(?::[0-9])?`))
 	condorCert   = below("/etc/condor/", "/etc/ssl/", "/etc/pki/", "/etc/grid-security/")
-	condorSecret = below("/etc/condor/")
+	condorSecret = below("/etc/condor/passwords.d/", "/etc/condor/tokens.d/", "/etc/condor/pool_password")
 	condorWho    = `[A-Za-z0-9_*][A-Za-z0-9_.*@/:-]*`
 
 	// Everybody may be denied and may read; whoever may write or command is to be named.
 	condorAnyone = listOf(",", match("a user@domain, a host or an address, with * in it", condorWho))
-	condorNamed  = listOf(",", rule{"a user@domain, a host or a network, not everybody", func(s string) bool {
-		return condorAnyone.ok(s) && !strings.HasSuffix(s, "/0") && strings.Trim(s, "*@/.:0") != ""
-	}})
+	condorNamed  = listOf(",", rule{"a named user@domain, host or network, not everybody", condorOne})
 )
 
 const hostPortExpr = `(?:` + hostExpr + `|\[` + ip6Expr + `\])(?::` + portExpr + `)?`
@@ -139,9 +132,14 @@ var condorFamilies = []struct {
 	{lazy(`\Anum_slots_type_[0-9]{1,3}\z`), condorCount},
 	{lazy(`\Aslot_type_[0-9]{1,3}\z`), condorSlot},
 	{lazy(`\Aslot_type_[0-9]{1,3}_partitionable\z`), condorBool},
+	{lazy(`\Amax_(default|master|shared_port|startd|starter)_log\z`), match("a size such as 100 Mb", `[0-9]{1,12}(?: ?[kKmMgG]?[bB])?`)},
+	{lazy(`\Amax_num_(default|master|shared_port|startd|starter)_log\z`), match("a number", `[0-9]{1,3}`)},
 	{lazy(`\Aallow_(write|daemon|negotiator|administrator|client|advertise_(master|startd|schedd))\z`), condorNamed},
 	{lazy(`\Adeny_(read|write|daemon|negotiator|administrator|config|client|advertise_(master|startd|schedd))\z`), condorAnyone},
-	{lazy(`\Asec_` + condorLevel + `_(authentication|integrity|negotiation)\z`), oneOf("REQUIRED", "PREFERRED", "OPTIONAL")},
+	{lazy(`\Asec_(client|read)_authentication\z`), oneOf("REQUIRED", "PREFERRED", "OPTIONAL")},
+	// The image's own configuration may let everybody write who is authenticated, as recommended_v9_0 does.
+	{lazy(`\Asec_` + condorLevel + `_authentication\z`), oneOf("REQUIRED")},
+	{lazy(`\Asec_` + condorLevel + `_(integrity|negotiation)\z`), oneOf("REQUIRED", "PREFERRED", "OPTIONAL")},
 	{lazy(`\Asec_` + condorLevel + `_encryption\z`), oneOf("REQUIRED", "PREFERRED", "OPTIONAL", "NEVER")},
 	{lazy(`\Asec_` + condorLevel + `_authentication_methods\z`),
 		listOf(",", oneOf("FS", "IDTOKENS", "KERBEROS", "MUNGE", "PASSWORD", "SCITOKENS", "SSL", "TOKEN"))},
