@@ -9,8 +9,8 @@ const lsfLineBuffer = 512
 // character that is special to a shell, and blanks and brackets only in quotes.
 var lsfAssignment = lazy(`\A([A-Z][A-Z0-9_]*)=("[A-Za-z0-9_.,:/@%+*=()\[\] -]*"|[A-Za-z0-9_.,:/@%+-]*)\z`)
 
-// lsfComment is a comment that LSF obeys: Configuration Reference, "#INCLUDE", and Administration Guide, "if-else
-// constructs" of configuration files.
+// lsfComment is what looks like a comment and is none in files of LSF: Configuration Reference, "#INCLUDE", and
+// Administration Guide, "Automatic time-based configuration". Not every version obeys it in lsf.conf.
 var lsfComment = lazy(`(?i)\A[ \t]*#[ \t]*(?:include|if|ifdef|elif|else|endif|define)\b`)
 
 // unquoted is a rule for a value that may be in a pair of double quotes.
