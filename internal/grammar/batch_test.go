@@ -32,7 +32,9 @@ JobAcctGatherType=jobacct_gather/cgroup
 JobAcctGatherFrequency=task=30,energy=60
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=db.example.org
-SlurmctldTimeout=120 SlurmdTimeout=300 InactiveLimit=0 MinJobAge=300 KillWait=30   # several on a line
+SlurmctldTimeout=120
+SlurmdTimeout=300   # seconds
+InactiveLimit=0
 SlurmdDebug=info
 `},
 		{"records", "nodename=DEFAULT  cpus = 4 Sockets=1 CoresPerSocket=2 ThreadsPerCore=2 Feature=\"avx2,site_x\"\n" +
@@ -54,6 +56,16 @@ SlurmdDebug=info
 		{"blanks", " Prolog \t = \t /tmp/x\n", 1, "Prolog"},
 		{"quotes", "Prolog=\"/tmp/x\"\n", 1, "Prolog"},
 		{"second on a line", "ClusterName=x Prolog=/tmp/x\n", 1, "Prolog"},
+		{"second that is allowed, which slurmd refuses to read", "ClusterName=x SlurmdPort=6820\n", 1, "ClusterName"},
+		{"node's port as a path", "NodeName=a Port=../x\n", 1, "Port"},
+		{"gres plugin", "GresTypes=gpu,../../tmp/x\n", 1, "GresTypes"},
+		{"gres of a node", "NodeName=a Gres=../x:1\n", 1, "Gres"},
+		{"forwarded display", "PrologFlags=Contain,X11\n", 1, "PrologFlags"},
+		{"launch parameter", "LaunchParameters=mpir_use_nodeaddr,test_exec\n", 1, "LaunchParameters"},
+		{"other daemon's account", "SlurmdUser=slurm\n", 1, "SlurmdUser"},
+		{"task parameter", "TaskPluginParam=x\n", 1, "TaskPluginParam"},
+		{"include glued", "Include/tmp/x\n", 1, "Include/tmp/x"},
+		{"carriage return", "ClusterName=x\r\nProlog=/tmp/x\n", 1, ""},
 		{"behind a record", "NodeName=a CPUs=4 Prolog=/tmp/x\n", 1, "Prolog"},
 		{"setting behind a record", "NodeName=a ClusterName=x\n", 1, "ClusterName"},
 		{"record's key outside", "CPUs=4\n", 1, "CPUs"},
@@ -94,6 +106,23 @@ func TestSlurmCgroup(t *testing.T) {
 		{"plugin", "CgroupPlugin=../x\n", 1, "CgroupPlugin"},
 		{"setting of slurm.conf", "ConstrainCores=yes Prolog=/tmp/x\n", 1, "Prolog"},
 		{"include", "include /tmp/x\n", 1, "include"},
+	})
+}
+
+func TestSlurmGres(t *testing.T) {
+	testRefused(t, "slurm-gres", []refused{
+		{"raw disk", "Name=gpu File=/dev/sda\n", 1, "File"},
+		{"memory", "Name=gpu File=/dev/mem\n", 1, "File"},
+		{"device above", "Name=gpu File=/dev/nvidia0/../sda\n", 1, "File"},
+		{"device with more behind", "Name=gpu File=/dev/nvidia0,/dev/sda\n", 1, "File"},
+		{"quoted", "Name=gpu File=\"/dev/sda\"\n", 1, "File"},
+		{"case", "nAME=gpu fILE=/dev/sda\n", 1, "fILE"},
+		{"plugin", "Name=../x\n", 1, "Name"},
+		{"library", "AutoDetect=../x\n", 1, "AutoDetect"},
+		{"outside a record", "File=/dev/nvidia0\n", 1, "File"},
+		{"behind a setting", "AutoDetect=off Name=gpu\n", 1, "AutoDetect"},
+		{"include", "Include /tmp/x\n", 1, "Include"},
+		{"continuation", "Name=gpu \\\nFile=/dev/sda\n", 1, `\`},
 	})
 }
 

@@ -26,8 +26,8 @@ func checkSlurmCgroup(f *file) {
 	f.pairs(slurmCgroupSettings, nil)
 }
 
-// pairs walks a file of Key=value pairs, several on a line. A key in records starts a record that takes
-// the rest of its line and has settings of its own.
+// pairs walks a file of Key=value pairs. A key in records starts a record that takes the rest of its line and
+// has settings of its own; outside a record Slurm reads one pair a line.
 func (f *file) pairs(settings map[string]rule, records map[string]map[string]rule) {
 	for i, line := range f.lines {
 		if f.comment(i+1, line, "#") {
@@ -38,7 +38,7 @@ func (f *file) pairs(settings map[string]rule, records map[string]map[string]rul
 		}
 		text, _, _ := strings.Cut(line, "#") // Slurm looks for it before it looks at quotes
 		text = strings.Trim(text, " \t")
-		table := settings
+		table, inRecord := settings, false
 		for text != "" {
 			m := slurmPair.FindStringSubmatch(text)
 			if m == nil {
@@ -47,10 +47,13 @@ func (f *file) pairs(settings map[string]rule, records map[string]map[string]rul
 				break
 			}
 			f.setting(i+1, m[1], m[2]+m[3], table)
-			if record, ok := records[lower(m[1])]; ok {
-				table = record
-			}
 			text = text[len(m[0]):]
+			if record, ok := records[lower(m[1])]; ok {
+				table, inRecord = record, true
+			}
+			if !inRecord && text != "" {
+				f.refuse(i+1, m[1], "%q stands behind a setting, and Slurm would not read the file: give it a line of its own", cut(text))
+			}
 		}
 	}
 }

@@ -23,8 +23,12 @@ var slurmGresSettings = extend(map[string]rule{
 	"flags":      listOf(",", oneOf("CountOnly", "one_sharing", "all_sharing", "nvidia_gpu_env", "amd_gpu_env", "intel_gpu_env", "opencl_env", "no_gpu_env")),
 }, nil, nil)
 
-// checkSlurmGres allows gres.conf(5) of Slurm 22.05. Every pair may stand in any line: NodeName, Name and
-// AutoDetect start a record with the same keys.
+// checkSlurmGres allows gres.conf(5) of Slurm 22.05: AutoDetect alone, or records that start with Name or
+// NodeName.
 func checkSlurmGres(f *file) {
-	f.pairs(slurmGresSettings, nil)
+	f.pairs(map[string]rule{
+		"autodetect": slurmGresSettings["autodetect"],
+		"name":       slurmGresSettings["name"],
+		"nodename":   slurmGresSettings["nodename"],
+	}, map[string]map[string]rule{"name": slurmGresSettings, "nodename": slurmGresSettings})
 }
