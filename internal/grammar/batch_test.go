@@ -250,6 +250,7 @@ STARTD_ATTRS = $(STARTD_ATTRS), SITE_Name SITE_HS06
 		{"template that HTCondor has not", "use SECURITY:recommended\n", 1, "use SECURITY:recommended"},
 		{"function split over files", "START = $(START)Home(\"root\")\n", 1, "START"},
 		{"function of a macro", "START = $(UID_DOMAIN) (\"root\")\n", 1, "START"},
+		{"second sign", "START == x\n", 1, "START"},
 		{"local name", "GLIDEIN.STARTER = /bin/x\n", 1, "GLIDEIN.STARTER"},
 		{"subsystem and local name", "MASTER.GLIDEIN.START = TRUE\n", 1, "MASTER.GLIDEIN.START"},
 		{"listen wider", "NETWORK_INTERFACE = *\n", 1, "NETWORK_INTERFACE"},

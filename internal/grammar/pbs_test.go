@@ -131,3 +131,17 @@ func TestServerName(t *testing.T) {
 		{"long", strings.Repeat("x", 300) + "\n", 1, ""},
 	})
 }
+
+// TestSourcedFilesTakeNoShellSyntax adds the directive that was refused: its value is a plain word all the same.
+func TestSourcedFilesTakeNoShellSyntax(t *testing.T) {
+	for _, format := range []string{"pbs", "lsf", "gridengine-defaults"} {
+		if got, err := Check(format, []byte("X_PATH=/tmp/x\n"), []string{"X_PATH"}); err != nil || len(got) != 0 {
+			t.Errorf("%s: %+v, %v; want no finding", format, got, err)
+		}
+		for _, value := range []string{"a b", "a;b", "$(a)", "`a`", "a&", "a|b", "a>b", "~", "{a,b}", "'a'", "a\\b", "!a", "\"$a\"", "\"a"} {
+			if got, err := Check(format, []byte("X_PATH="+value+"\n"), []string{"X_PATH"}); err != nil || len(got) == 0 {
+				t.Errorf("%s: X_PATH=%s is allowed, %v", format, value, err)
+			}
+		}
+	}
+}
