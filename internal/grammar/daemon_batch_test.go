@@ -15,6 +15,7 @@ import (
 
 // batchReader is how the real reader of a batch system's format is asked about a site's file.
 type batchReader struct {
+	root   string // the variable of the environment that names the root directory with the reader
 	format string
 	needs  string // the program; it has to be there
 	script string // for sh, in namespaces and a root of its own; $D is a directory of the test's, $D/site the file
@@ -52,6 +53,15 @@ cat >$D/slurm.conf <<-EOF
 	NodeName=wn01 NodeAddr=127.0.0.1 CPUs=1
 EOF
 `
+	batchCondor = `
+mkdir $D/config.d
+mv $D/site $D/config.d/50-site.config
+sed "s,^LOCAL_CONFIG_DIR *=.*,LOCAL_CONFIG_DIR = $D/config.d," /etc/condor/condor_config >$D/condor_config
+CONDOR_CONFIG=$D/condor_config
+export CONDOR_CONFIG
+trace condor_config_val -dump >$D/said
+grep -Ev '^[A-Za-z0-9_.]+ =|^#' $D/said || true
+`
 	batchSource = `trace sh -eu -c ". $D/site"`
 	batchCell   = `
 mkdir -p $D/default/common
@@ -69,18 +79,20 @@ trace /usr/lib/gridengine/qhost
 )
 
 var batchReaders = []batchReader{
-	{"gridengine-bootstrap", "/usr/lib/gridengine/sge_execd", "FILE=bootstrap\n" + batchCell, "ignore_fqdn true\n"},
-	{"gridengine-defaults", "/bin/sh", batchSource, "SGE_ARCH=`/bin/true`\n"},
-	{"lsf", "/bin/sh", batchSource, "LSF_SERVER_HOSTS=\"$(/bin/true)\"\n"},
-	{"pbs", "/bin/sh", batchSource, "PBS_SERVER=x /bin/true\n"},
-	{"slurm", "/usr/sbin/slurmd", "trace slurmd -D -N wn01 -f $D/site", "ClusterName=x\nZZZ=1\n"},
-	{"slurm-cgroup", "/usr/sbin/slurmd", batchSlurm + "cp $D/site $D/cgroup.conf\ntrace slurmd -D -N wn01 -f $D/slurm.conf", "ZZZ=1\n"},
-	{"slurm-defaults", "/usr/sbin/slurmd", batchSlurm + ". $D/site\ntrace slurmd -D -N wn01 -f $D/slurm.conf $SLURMD_OPTIONS", "SLURMD_OPTIONS=\"-Y\"\n"},
-	{"slurm-gres", "/usr/sbin/slurmd", batchSlurm + "cp $D/site $D/gres.conf\ntrace slurmd -D -N wn01 -f $D/slurm.conf", "ZZZ=1\n"},
+	{"CTXAGENT_DAEMONS_13", "htcondor", "/usr/bin/condor_config_val", batchCondor, "use SECURITY:no_such_template\n"},
+	{"CTXAGENT_DAEMONS", "gridengine-bootstrap", "/usr/lib/gridengine/sge_execd", "FILE=bootstrap\n" + batchCell, "ignore_fqdn true\n"},
+	{"CTXAGENT_DAEMONS", "gridengine-defaults", "/bin/sh", batchSource, "SGE_ARCH=`/bin/true`\n"},
+	{"CTXAGENT_DAEMONS", "lsf", "/bin/sh", batchSource, "LSF_SERVER_HOSTS=\"$(/bin/true)\"\n"},
+	{"CTXAGENT_DAEMONS", "pbs", "/bin/sh", batchSource, "PBS_SERVER=x /bin/true\n"},
+	{"CTXAGENT_DAEMONS", "slurm", "/usr/sbin/slurmd", "trace slurmd -D -N wn01 -f $D/site", "ClusterName=x\nZZZ=1\n"},
+	{"CTXAGENT_DAEMONS", "slurm-cgroup", "/usr/sbin/slurmd", batchSlurm + "cp $D/site $D/cgroup.conf\ntrace slurmd -D -N wn01 -f $D/slurm.conf", "ZZZ=1\n"},
+	{"CTXAGENT_DAEMONS", "slurm-defaults", "/usr/sbin/slurmd", batchSlurm + ". $D/site\ntrace slurmd -D -N wn01 -f $D/slurm.conf $SLURMD_OPTIONS", "SLURMD_OPTIONS=\"-Y\"\n"},
+	{"CTXAGENT_DAEMONS", "slurm-gres", "/usr/sbin/slurmd", batchSlurm + "cp $D/site $D/gres.conf\ntrace slurmd -D -N wn01 -f $D/slurm.conf", "ZZZ=1\n"},
 }
 
 // TestBatchReaders loads every file of testdata with the real reader. CTXAGENT_DAEMONS names a root directory
-// that holds the daemons; else this machine's own are asked.
+// that holds the daemons of Debian 12, CTXAGENT_DAEMONS_13 one of Debian 13, the oldest with an HTCondor; else
+// this machine's own are asked.
 func TestBatchReaders(t *testing.T) {
 	for _, r := range batchReaders {
 		t.Run(r.format, func(t *testing.T) {
@@ -99,7 +111,7 @@ func TestBatchReaders(t *testing.T) {
 // read has the reader look at content, and returns what it and the script say.
 func (r batchReader) read(t *testing.T, content []byte) string {
 	t.Helper()
-	root := os.Getenv("CTXAGENT_DAEMONS")
+	root := os.Getenv(r.root)
 	if root == "" {
 		root = "/"
 	}

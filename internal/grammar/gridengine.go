@@ -9,7 +9,7 @@ const gridEngineBuffer = 1000
 
 var (
 	gridEngineLine  = lazy(`\A([A-Za-z_]+)[ \t]+([^ \t]+)\z`)
-	gridEngineRoot  = `(?:/var/lib/gridengine|/usr/share/gridengine|/opt/(?:sge|gridengine|uge|ocs)[0-9.]*)`
+	gridEngineRoot  = `(?:/var/lib/gridengine|/usr/share/gridengine|/opt/(?:sge|gridengine|uge|ocs)(?:[0-9]+(?:\.[0-9]+)*)?)`
 	gridEngineBool  = oneOf("true", "false", "1", "0")
 	gridEngineSpool = `(?:/var/spool/gridengine|` + gridEngineRoot + `)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*`
 )
@@ -24,7 +24,7 @@ var gridEngineSettings = map[string]rule{
 	"spooling_method":   match("classic or berkeleydb", `classic|berkeleydb`),
 	"spooling_lib":      match("libspoolc or libspoolb", `libspool[bc]`),
 	"spooling_params":   match("Grid Engine's own directories with ; between", gridEngineSpool+`(?:;`+gridEngineSpool+`)?(?:;private)?`),
-	"binary_path":       match("/usr/lib/gridengine, or bin of a client below /opt", `/usr/lib(?:64)?/gridengine|/opt/(?:sge|gridengine|uge|ocs)[0-9.]*/bin`),
+	"binary_path":       match("/usr/lib/gridengine, or bin of a client below /opt", `/usr/lib(?:64)?/gridengine|/opt/(?:sge|gridengine|uge|ocs)(?:[0-9]+(?:\.[0-9]+)*)?/bin`),
 	"qmaster_spool_dir": match("a directory of Grid Engine's own", gridEngineSpool),
 	"security_mode":     match("none, munge or csp", `none|munge|csp`),
 	"job_spooling":      gridEngineBool,

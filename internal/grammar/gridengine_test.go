@@ -11,6 +11,7 @@ func TestGridEngineBootstrap(t *testing.T) {
 	testRefused(t, "gridengine-bootstrap", []refused{
 		{"programs elsewhere", "binary_path /tmp\n", 1, "binary_path"},
 		{"programs above", "binary_path /opt/sge/../../tmp/bin\n", 1, "binary_path"},
+		{"programs in a name of dots", "binary_path /opt/sge../bin\n", 1, "binary_path"},
 		{"programs by a second slash", "binary_path /opt/sge//bin\n", 1, "binary_path"},
 		{"case", "Binary_Path /tmp\n", 1, "Binary_Path"},
 		{"indented", " \tbinary_path\t/tmp\n", 1, "binary_path"},

@@ -27,7 +27,12 @@ var (
 )
 
 // slurmSettings are the settings of slurm.conf(5) outside records. A value that names a plugin is one of
-// a fixed list, since Slurm loads the shared object of that name. Paths stay within Slurm's own places.
+// a fixed list, since Slurm loads the shared object of that name. Paths stay within Slurm's own places; %h and
+// %n in them stand for names without a slash. SlurmUser is whose messages slurmd obeys, SlurmdUser is what it
+// runs as. A value of slurmWords is an option of the controller, which slurmd does not act on (Scheduler*,
+// Priority*, Select*, Accounting*, PrivateData), or names what is logged, measured or passed on (DebugFlags,
+// JobAcctGatherFrequency, PropagateResourceLimits*): slurm.conf(5) has no option in them that starts a program
+// or names a file.
 var slurmSettings = extend(map[string]rule{
 	"clustername":          aName,
 	"slurmctldhost":        match("host or host(address)", hostExpr+`(?:\((?:`+hostExpr+`|`+ip6Expr+`)\))?`),
