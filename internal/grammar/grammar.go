@@ -40,12 +40,17 @@ type format struct {
 }
 
 var formats = map[string]format{
+	"gmond":                {fold: true, check: checkGmond},
 	"gridengine-bootstrap": {fold: true, check: checkGridEngineBootstrap},
 	"gridengine-defaults":  {check: checkGridEngineDefaults},
 	"htcondor":             {fold: true, check: checkHTCondor},
+	"icinga2-zones":        {check: checkIcinga2Zones},
 	"journald":             {check: checkJournald},
 	"lsf":                  {check: checkLSF},
+	"netdata":              {check: checkNetdata},
+	"netdata-stream":       {check: checkNetdataStream},
 	"node_exporter":        {check: checkNodeExporter},
+	"nrpe":                 {check: checkNRPE},
 	"pbs":                  {check: checkPBS},
 	"pbs-mom":              {fold: true, check: checkPBSMom},
 	"prometheus-text":      {check: checkPrometheusText},
@@ -55,6 +60,8 @@ var formats = map[string]format{
 	"slurm-cgroup":         {fold: true, check: checkSlurmCgroup},
 	"slurm-defaults":       {check: checkSlurmDefaults},
 	"slurm-gres":           {fold: true, check: checkSlurmGres},
+	"zabbix-agent2":        {check: checkZabbixAgent2},
+	"zabbix-agentd":        {check: checkZabbixAgentd},
 }
 
 // Formats lists the known formats, sorted.

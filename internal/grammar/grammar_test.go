@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -55,11 +56,19 @@ func testRefused(t *testing.T, format string, tests []refused) {
 	}
 }
 
+// TestFormats: docs/policy.md says of each format what it allows.
 func TestFormats(t *testing.T) {
-	want := []string{"gridengine-bootstrap", "gridengine-defaults", "htcondor", "journald", "lsf", "node_exporter", "pbs", "pbs-mom",
-		"prometheus-text", "rsyslog", "server-name", "slurm", "slurm-cgroup", "slurm-defaults", "slurm-gres"}
-	if got := Formats(); !slices.Equal(got, want) {
-		t.Errorf("Formats() = %q; want %q", got, want)
+	doc, err := os.ReadFile("../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Formats(); !slices.IsSorted(got) || len(got) != len(formats) {
+		t.Errorf("Formats() = %q; want all %d, sorted", got, len(formats))
+	}
+	for _, name := range Formats() {
+		if !strings.Contains(string(doc), "\n| `"+name+"`") {
+			t.Errorf("docs/policy.md has no row for %q", name)
+		}
 	}
 }
 
@@ -70,6 +79,13 @@ func TestUnknownFormat(t *testing.T) {
 		}
 	}
 }
+
+// neverEmpty are the formats of files that have to say something: without a word, their daemon would do more
+// than the allow-list allows.
+var neverEmpty = map[string]bool{"netdata": true}
+
+// givesUp are the formats that stop at the first thing they cannot tell the end of.
+var givesUp = map[string]bool{"gmond": true}
 
 // TestText checks what holds for every format, before its grammar is asked.
 func TestText(t *testing.T) {
@@ -104,6 +120,7 @@ func TestText(t *testing.T) {
 				t.Fatal(err)
 			}
 			switch {
+			case tt.line == 0 && neverEmpty[format]:
 			case tt.line == 0 && len(got) != 0:
 				t.Errorf("%s: %s: %+v; want no finding", format, tt.name, got)
 			case tt.line != 0 && (len(got) != 1 || got[0].Line != tt.line):
@@ -117,7 +134,7 @@ func TestFindingsAreCapped(t *testing.T) {
 	for _, text := range []string{strings.Repeat("nonsense\n", 1000), strings.Repeat("\r\n", 1000)} {
 		for _, format := range Formats() {
 			got, err := Check(format, []byte(text), nil)
-			if err != nil || len(got) != maxFindings {
+			if err != nil || len(got) == 0 || len(got) > maxFindings || len(got) < maxFindings && !givesUp[format] {
 				t.Errorf("%s: %d findings, %v; want %d", format, len(got), err, maxFindings)
 			}
 		}

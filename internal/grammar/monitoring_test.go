@@ -7,11 +7,23 @@ import "testing"
 func TestJournald(t *testing.T) {
 	testAllowed(t, "journald", []allowed{
 		{"forward", "[Journal]\nForwardToSyslog=yes\nMaxLevelSyslog=info\n"},
+		{"no limit of rate and age", "[Journal]\nRateLimitIntervalSec=0\nRateLimitBurst=0\nMaxRetentionSec=0\n"},
+		{"ages", "[Journal]\nMaxRetentionSec=7d\nMaxFileSec=1day\nSyncIntervalSec=5m\nRuntimeMaxFileSize=16777216\n"},
 		{"limits", "; site\n[Journal]\nSystemMaxUse = 500M\nRuntimeMaxUse=64M\nMaxRetentionSec=1month\nRateLimitIntervalSec=30s\nRateLimitBurst=10000\n"},
 		{"storage", "[Journal]\nStorage=persistent\nCompress=no\nForwardToConsole=no\n"},
 	})
 	testRefused(t, "journald", []refused{
 		{"silenced", "[Journal]\nStorage=none\n", 2, "Storage"},
+		{"wiped by age", "[Journal]\nMaxRetentionSec=1s\n", 2, "MaxRetentionSec"},
+		{"wiped by age in small units", "[Journal]\nMaxRetentionSec=999999999us\n", 2, "MaxRetentionSec"},
+		{"wiped by size", "[Journal]\nSystemMaxUse=1K\n", 2, "SystemMaxUse"},
+		{"wiped by size in memory", "[Journal]\nRuntimeMaxUse=1\n", 2, "RuntimeMaxUse"},
+		{"wiped by number", "[Journal]\nSystemMaxFiles=1\n", 2, "SystemMaxFiles"},
+		{"silenced by rate", "[Journal]\nRateLimitIntervalSec=1month\nRateLimitBurst=1\n", 3, "RateLimitBurst"},
+		{"silenced by period", "[Journal]\nRateLimitIntervalSec=1month\n", 2, "RateLimitIntervalSec"},
+		{"silenced by free space", "[Journal]\nSystemKeepFree=16E\n", 2, "SystemKeepFree"},
+		{"empty value, which is the default again", "[Journal]\nCompress=\n", 2, "Compress"},
+		{"section with a comment", "[Journal] # x\nCompress=yes\n", 1, ""},
 		{"silenced by level", "[Journal]\nMaxLevelStore=emerg\n", 2, "MaxLevelStore"},
 		{"console", "[Journal]\nForwardToConsole=yes\nTTYPath=/dev/sda\n", 3, "TTYPath"},
 		{"console on", "[Journal]\nForwardToConsole=yes\n", 2, "ForwardToConsole"},
@@ -67,6 +79,12 @@ func TestNodeExporter(t *testing.T) {
 		{"lower case", `args=""`, 1, "args"},
 		{"export", `export ARGS=""`, 1, ""},
 		{"command", "/bin/x", 1, "/bin/x"},
+		{"comment of systemd alone", "; x\n", 1, ""},
+		{"value on the next word of systemd", "ARGS=\"--collector.cpu\" \"--path.rootfs=/x\"", 1, "ARGS"},
+		{"negated flag of a value", `ARGS="--no-web.listen-address"`, 1, "--no-web.listen-address"},
+		{"blank before the name", ` ARGS=""`, 1, "ARGS"},
+		{"expansion in braces", "ARGS=\"${HOME}\"", 1, "ARGS"},
+		{"plus as of the shell", `ARGS+="--path.rootfs=/x"`, 1, ""},
 		{"continued comment", "# a \\\nARGS=\"\"", 1, ""},
 		{"continuation", "ARGS=\\\n\"--path.rootfs=/x\"", 1, "ARGS"},
 	})
@@ -74,6 +92,7 @@ func TestNodeExporter(t *testing.T) {
 
 func TestPrometheusText(t *testing.T) {
 	testAllowed(t, "prometheus-text", []allowed{
+		{"names near the exporter's", "node_reboot_required 0\nnode_directory_size_bytes{directory=\"/a\"} 1\ngopher 1\n"},
 		{"gauge", "# HELP site_info Where this node runs.\n# TYPE site_info gauge\nsite_info{site=\"CERN\",flavour=\"m2.large\"} 1\n"},
 		{"numbers", "a 1\nb -1.5e-3\nc +Inf\nd NaN\ne .5\nf{} 0\n"},
 		{"blanks and escapes", "# just a comment\n\n  a { b = \"x\\\\y\\\"z\\n\" , c=\"}\", }\t7 \n"},
@@ -90,5 +109,11 @@ func TestPrometheusText(t *testing.T) {
 		{"open string", "a{b=\"c} 1\n", 1, ""},
 		{"hexadecimal", "a 0x1p-2\n", 1, ""},
 		{"no line feed", "a 1\nb 2", 2, ""},
+		{"type behind a sample", "a 1\n# TYPE a gauge\n", 2, "a"},
+		{"comment behind a value", "a 1 # b\n", 1, ""},
+		{"the exporter's own error", "node_textfile_scrape_error 0\n", 1, "node_textfile_scrape_error"},
+		{"the exporter's own error with a label", "node_scrape_collector_success{collector=\"cpu\"} 1\n", 1, "node_scrape_collector_success"},
+		{"the exporter's own load", "node_load1 0\n", 1, "node_load1"},
+		{"the exporter itself", "process_start_time_seconds 0\n", 1, "process_start_time_seconds"},
 	})
 }

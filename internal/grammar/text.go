@@ -13,7 +13,8 @@ import (
 const (
 	maxBytes     = 1 << 20 // no configuration a person wrote comes near
 	maxFindings  = 100
-	maxDirective = 60 // bytes of a Finding.Directive; a line may be a whole file long
+	maxDirective = 60   // bytes of a Finding.Directive; a line may be a whole file long
+	maxLine      = 1000 // for formats whose daemon reads into a buffer; the smallest known is 2047
 )
 
 // file is one content on its way through a format.
@@ -136,6 +137,16 @@ func (f *file) comment(n int, line, marks string) bool {
 		f.refuse(n, "", "comment ends in a backslash: remove it")
 	}
 	return true
+}
+
+// shortLines refuses the lines that the format's daemon would cut in two at the end of its buffer, so that the
+// second half of a comment became a setting.
+func (f *file) shortLines() {
+	for i, line := range f.lines {
+		if len(line) > maxLine {
+			f.refuse(i+1, "", "line is longer than %d bytes, and the daemon may cut it in two: shorten it", maxLine)
+		}
+	}
 }
 
 // cut shortens s at a rune boundary.
