@@ -24,7 +24,13 @@ needs() {
 	cat <<-'EOF'
 		genisoimage     genisoimage                         write discs as the other tool does
 		libarchive-tools bsdtar                             write discs as the third tool does
+		zstd            zstd                                unpack the kernel of Debian 13
 		busybox-static  busybox                             make small roots for the tests
+		xfsprogs        mkfs.xfs                            make roots on xfs
+		btrfs-progs     mkfs.btrfs                          make roots on btrfs
+		dosfstools      mkfs.vfat                           make an EFI partition for a guest
+		squashfs-tools  mksquashfs                          make the root of a live image
+		acl             setfacl                             give a file of a root an ACL
 		shellcheck      shellcheck                          check the shell scripts
 		systemd         systemd-analyze                     check the units
 	EOF

@@ -60,6 +60,6 @@ func checkCall(c Call) (Refusal, bool) {
 	if c.Count != 1 {
 		times = fmt.Sprintf("%d times", c.Count)
 	}
-	return Refusal{Call: c.Call, Rule: "call",
+	return Refusal{Call: c.Call, Comm: c.Comm, Rule: "call",
 		Reason: fmt.Sprintf("%q tried to %s (%s, refused %s): remove that from the script", cmp.Or(c.Comm, "?"), words, c.Call, times)}, true
 }

@@ -19,6 +19,7 @@ type Refusal struct {
 	Path      string
 	Unit      string
 	Call      string // a system call
+	Comm      string // the command that made Call
 	Directive string
 	Line      int
 	Rule      string // which rule refused: its name in docs/policy.md

@@ -101,7 +101,7 @@ type Script struct {
 	OutputTail string   `json:"output_tail"`
 	OutputLost int64    `json:"output_lost_bytes,omitempty"`
 	LeftOver   []string `json:"left_over,omitempty"` // processes that were ended with it
-	ReadOnly   []string `json:"read_only,omitempty"` // mount points it could not write
+	ReadOnly   []string `json:"read_only,omitempty"` // mount points where it could change nothing
 }
 
 // Change is one path that the script changed. Mode is in octal. A path that is

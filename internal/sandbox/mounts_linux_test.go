@@ -15,29 +15,54 @@ import (
 )
 
 func TestPlan(t *testing.T) {
-	m := func(at, fs, opts string) *mountinfo.Info {
-		return &mountinfo.Info{Mountpoint: at, FSType: fs, Options: opts}
-	}
+	m := func(at, fs string) *mountinfo.Info { return &mountinfo.Info{Mountpoint: at, FSType: fs} }
+	slash := mount{at: "/", fs: "ext4"}
 	for _, tt := range []struct {
 		name  string
 		root  string
 		infos []*mountinfo.Info
 		want  []mount
 	}{
-		{"root alone", "/", []*mountinfo.Info{m("/", "ext4", "rw")}, []mount{{"/", false}}},
-		{"separate file systems", "/", []*mountinfo.Info{m("/", "ext4", "rw"), m("/var", "xfs", "rw"), m("/boot/efi", "vfat", "rw"), m("/usr", "ext4", "ro")},
-			[]mount{{"/", false}, {"/boot/efi", true}, {"/usr", false}, {"/var", false}}},
-		{"the kernel's own and the private ones are not shown", "/", []*mountinfo.Info{m("/", "ext4", "rw"), m("/proc", "proc", "rw"), m("/run", "tmpfs", "rw"),
-			m("/run/lock", "tmpfs", "rw"), m("/dev", "devtmpfs", "rw"), m("/sys/fs/cgroup", "cgroup2", "rw"), m("/tmp", "tmpfs", "rw")}, []mount{{"/", false}}},
-		{"what is below something not shown", "/", []*mountinfo.Info{m("/", "ext4", "rw"), m("/srv", "nfs4", "rw"), m("/srv/disk", "ext4", "rw")}, []mount{{"/", false}}},
-		{"mounted over", "/", []*mountinfo.Info{m("/", "ext4", "rw"), m("/data", "ext4", "rw"), m("/data/sub", "ext4", "rw"), m("/data", "nfs", "rw")}, []mount{{"/", false}}},
-		{"mounted over again", "/", []*mountinfo.Info{m("/", "ext4", "rw"), m("/data", "nfs", "rw"), m("/data", "ext4", "rw")}, []mount{{"/", false}, {"/data", false}}},
-		{"fuse of any kind", "/", []*mountinfo.Info{m("/", "ext4", "rw"), m("/mnt", "fuse.sshfs", "rw")}, []mount{{"/", false}}},
-		{"another root", "/image", []*mountinfo.Info{m("/", "ext4", "rw"), m("/var", "ext4", "rw"), m("/image", "ext4", "rw"), m("/image/var", "ext4", "rw"), m("/images", "ext4", "rw")},
-			[]mount{{"/", false}, {"/var", false}}},
+		{"root alone", "/", []*mountinfo.Info{m("/", "ext4")}, []mount{slash}},
+		{"separate file systems", "/", []*mountinfo.Info{m("/", "ext4"), m("/var", "xfs"), m("/usr", "squashfs"), m("/opt/x", "btrfs")},
+			[]mount{slash, {at: "/opt/x", fs: "btrfs"}, {at: "/usr", fs: "squashfs"}, {at: "/var", fs: "xfs"}}},
+		{"file systems without sockets and FIFOs", "/", []*mountinfo.Info{m("/", "ext4"), m("/efi", "vfat"), m("/srv", "exfat")},
+			[]mount{slash, {at: "/efi", fs: "vfat", readOnly: true}, {at: "/srv", fs: "exfat", readOnly: true}}},
+		{"file systems that may have them", "/", []*mountinfo.Info{m("/", "ext4"), m("/a", "ntfs3"), m("/b", "hfsplus"), m("/c", "iso9660")},
+			[]mount{slash, {at: "/a", fs: "ntfs3", empty: true}, {at: "/b", fs: "hfsplus", empty: true}, {at: "/c", fs: "iso9660", empty: true}}},
+		{"other machines and processes", "/", []*mountinfo.Info{m("/", "ext4"), m("/a", "nfs4"), m("/b", "cifs"), m("/c", "fuse.sshfs"), m("/d", "autofs"), m("/e", "9p"), m("/f", "a-new-one")},
+			[]mount{slash, {at: "/a", fs: "nfs4", empty: true}, {at: "/b", fs: "cifs", empty: true}, {at: "/c", fs: "fuse.sshfs", empty: true}, {at: "/d", fs: "autofs", empty: true},
+				{at: "/e", fs: "9p", empty: true}, {at: "/f", fs: "a-new-one", empty: true}}},
+		{"the kernel's own and the private ones", "/", []*mountinfo.Info{m("/", "ext4"), m("/proc", "proc"), m("/run", "tmpfs"),
+			m("/run/lock", "tmpfs"), m("/dev", "devtmpfs"), m("/sys/fs/cgroup", "cgroup2"), m("/tmp", "tmpfs")}, []mount{slash}},
+		{"below something not shown", "/", []*mountinfo.Info{m("/", "ext4"), m("/srv", "nfs4"), m("/srv/disk", "ext4")}, []mount{slash, {at: "/srv", fs: "nfs4", empty: true}}},
+		{"mounted over", "/", []*mountinfo.Info{m("/", "ext4"), m("/data", "ext4"), m("/data/sub", "ext4"), m("/data", "nfs")}, []mount{slash, {at: "/data", fs: "nfs", empty: true}}},
+		{"mounted over again", "/", []*mountinfo.Info{m("/", "ext4"), m("/data", "autofs"), m("/data", "ext4"), m("/data/x", "xfs")},
+			[]mount{slash, {at: "/data", fs: "ext4"}, {at: "/data/x", fs: "xfs"}}},
+		{"a secret of its own", "/", []*mountinfo.Info{m("/", "ext4"), m("/secret", "ext4"), m("/secret/efi", "vfat"), m("/secrets", "ext4")}, []mount{slash, {at: "/secret", fs: "ext4"}, {at: "/secrets", fs: "ext4"}}},
+		{"below a secret", "/", []*mountinfo.Info{m("/", "ext4"), m("/secret/efi", "vfat")}, []mount{slash}},
+		{"another root", "/image", []*mountinfo.Info{m("/", "ext4"), m("/var", "ext4"), m("/image", "xfs"), m("/image/var", "ext4"), m("/images", "ext4")},
+			[]mount{{at: "/", fs: "xfs"}, {at: "/var", fs: "ext4"}}},
+		{"a root that was mounted over", "/image", []*mountinfo.Info{m("/", "rootfs"), m("/image/var", "ext4"), m("/image", "xfs"), m("/", "ext4"), m("/image/opt", "ext4")},
+			[]mount{slash, {at: "/opt", fs: "ext4"}}},
 	} {
-		if got := plan(tt.root, tt.infos); !slices.Equal(got, tt.want) {
+		if got := plan(tt.root, tt.infos, []Entry{{Path: "/secret", Kind: ShowEmpty}, {Path: "/usr", Kind: ShowDirectory}}); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: plan = %v; want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestInitramfs(t *testing.T) {
+	for _, tt := range []struct {
+		mounts []*mountinfo.Info
+		want   bool
+	}{
+		{[]*mountinfo.Info{{Mountpoint: "/", FSType: "rootfs"}, {Mountpoint: "/proc", FSType: "proc"}}, true},
+		{[]*mountinfo.Info{{Mountpoint: "/", FSType: "rootfs"}, {Mountpoint: "/", FSType: "ext4"}}, false},
+		{[]*mountinfo.Info{{Mountpoint: "/", FSType: "ext4"}, {Mountpoint: "/mnt", FSType: "rootfs"}}, false},
+	} {
+		if got := initramfs(tt.mounts); got != tt.want {
+			t.Errorf("initramfs(%v) = %v; want %v", tt.mounts, got, tt.want)
 		}
 	}
 }
@@ -115,8 +140,8 @@ func TestSeparateFileSystems(t *testing.T) {
 	for _, l := range res.Layers {
 		at = append(at, l.At)
 	}
-	if !slices.Equal(at, []string{"/", "/srv", "/var"}) || len(res.ReadOnly) > 0 {
-		t.Errorf("layers at %q, read-only %q; want /, /srv and /var, and none", at, res.ReadOnly)
+	if !slices.Equal(at, []string{"/", "/srv", "/var"}) || len(res.Uncovered) > 0 {
+		t.Errorf("layers at %q, uncovered %v; want /, /srv and /var, and none", at, res.Uncovered)
 	}
 	if got := read(t, res, "etc/file"); got != "in-etc\n" {
 		t.Errorf("/etc/file in the root's layer is %q", got)

@@ -47,13 +47,14 @@ type message struct {
 	Layer       string   `json:",omitempty"` // with lower and upper directory
 	Control     bool     `json:",omitempty"` // with the shim's listening socket
 	Listener    bool     `json:",omitempty"` // with the filter's notification descriptor
-	ReadOnly    string   `json:",omitempty"`
 	Started     bool     `json:",omitempty"`
 	Ended       bool     `json:",omitempty"`
 	Exit        int      `json:",omitempty"`
 	Signal      string   `json:",omitempty"`
 	LeftOver    []string `json:",omitempty"`
 	receivedFDs []*os.File
+
+	Uncovered *Uncovered `json:",omitempty"`
 }
 
 // Run runs the command of spec and returns when no process of it is left: the
@@ -282,10 +283,10 @@ func (p *process) listen(res *Result) heard {
 			res.Layers = append(res.Layers, Layer{At: m.Layer, Lower: m.receivedFDs[0], Upper: m.receivedFDs[1]})
 		case m.Control && len(m.receivedFDs) == 1:
 			h.control.serve(m.receivedFDs[0])
+		case m.Uncovered != nil:
+			res.Uncovered = append(res.Uncovered, *m.Uncovered)
 		case m.Listener && len(m.receivedFDs) == 1:
 			h.calls.watch(m.receivedFDs[0])
-		case m.ReadOnly != "":
-			res.ReadOnly = append(res.ReadOnly, m.ReadOnly)
 		case m.Started:
 			h.started, res.Started = true, time.Now()
 		case m.Ended:

@@ -64,7 +64,8 @@ type Entry struct {
 type Kind string
 
 // The kinds of entries. ShowEmpty shows a file, a directory or nothing as empty
-// if the root has it: for secrets that no script needs.
+// if the root has it: for secrets that no script needs. What is mounted below
+// one is not shown; a write there is one to the file system around it.
 const (
 	ShowFile      Kind = "file"
 	ShowDirectory Kind = "directory"
@@ -87,7 +88,7 @@ type Result struct {
 	Requests   []Request
 	Full       bool     // no room was left for writes: a file may be cut off
 	LeftOver   []string // commands that still ran when the main one ended
-	ReadOnly   []string // mount points that no overlay could cover
+	Uncovered  []Uncovered
 	Denied     []Denied // system calls that were refused, by command and call
 	NoMemory   int      // how often Spec.Memory ran out, and ended a process
 	NoProcess  int      // how often Spec.Processes kept one from starting
@@ -100,6 +101,14 @@ type Result struct {
 type Request struct {
 	Verb string
 	Unit string
+}
+
+// Uncovered is a mount of the root that no overlay covers: the command could
+// change nothing there.
+type Uncovered struct {
+	At     string // mount point inside the root
+	Empty  bool   // shown as an empty directory or file; otherwise as it is, read-only
+	Reason string
 }
 
 // Denied is a system call that was refused to a command, Count times.

@@ -29,24 +29,30 @@ var mountPoints = []Entry{
 }
 
 // populate fills the layer over for the mount at, whose own files are in lower,
-// and reports whether there is anything in it.
-func (in *inside) populate(at, lower, over string) (bool, error) {
+// and returns the lower layers of its overlay. A mount that is itself to look
+// empty has over alone: overlayfs minds no opaque mark on a layer's root.
+func (in *inside) populate(at, lower, over string) (string, error) {
 	if err := copyAttr(lower, over); err != nil {
-		return false, err
+		return "", err
 	}
-	shown := false
+	lowers := lower
 	for _, e := range append(slices.Clone(mountPoints), in.conf.Spec.Show...) {
 		if in.mountOf(e.Path) != at {
 			continue
 		}
 		rel := strings.TrimPrefix(strings.TrimPrefix(path.Clean(e.Path), at), "/")
+		if rel == "" && e.Kind == ShowEmpty {
+			return over, nil
+		}
 		done, err := showEntry(e, rel, lower, over)
 		if err != nil {
-			return false, fmt.Errorf("show %q: %w", e.Path, err)
+			return "", fmt.Errorf("show %q: %w", e.Path, err)
 		}
-		shown = shown || done
+		if done {
+			lowers = over + ":" + lower
+		}
 	}
-	return shown, nil
+	return lowers, nil
 }
 
 // mountOf is the mount point that holds p.

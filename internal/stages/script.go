@@ -22,6 +22,7 @@ const maxScript = 1 << 20
 type script struct {
 	name     string // inside the context directory
 	digest   string // hex SHA-256
+	text     []byte
 	command  []string
 	other    [][]string // if the image lacks the command's program
 	warnings []string
@@ -42,11 +43,24 @@ func load(c Context, stage string) (*script, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(b)
-	s := &script{name: name, digest: hex.EncodeToString(sum[:])}
+	s := &script{name: name, digest: hex.EncodeToString(sum[:]), text: b}
 	if err := s.interpret(b); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	if other := c.Script("init.sh"); stage == Prolog && other != "" && other != name {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s is not run: %s is the prolog, and may read it with `. ./%s`", other, name, other))
+	}
 	return s, nil
+}
+
+// missing says in words that a disc has no script for a stage.
+func missing(c Context, stage string) string {
+	for _, name := range []string{Prolog + ".sh", "init.sh", Epilog + ".sh"} {
+		if c.Script(name) != "" {
+			return fmt.Sprintf("the disc has no %s.sh", stage)
+		}
+	}
+	return "the disc has no script: context.sh is values for prolog.sh, init.sh or epilog.sh, and is never run"
 }
 
 // readBounded reads a file of at most limit bytes.

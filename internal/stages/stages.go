@@ -70,7 +70,7 @@ func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 		return
 	}
 	if s == nil {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("the disc has no %s.sh", r.Stage))
+		r.Warnings = append(r.Warnings, missing(c, r.Stage))
 		r.End(report.Unchanged, nil)
 		return
 	}
@@ -112,7 +112,8 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 	r.Durations["confine"] = res.Started.Sub(began).Milliseconds()
 	r.Clock.ScriptMonotonic = Monotonic() - time.Since(res.Started).Microseconds()
 	r.Script.OutputTail, r.Script.OutputLost = strings.ToValidUTF8(res.Output, "\uFFFD"), res.Lost
-	r.Script.LeftOver, r.Script.ReadOnly, r.Script.Signal = res.LeftOver, res.ReadOnly, res.Signal
+	r.Script.LeftOver, r.Script.Signal = res.LeftOver, res.Signal
+	noteUncovered(r, res.Uncovered)
 	for _, d := range res.Denied {
 		r.DeniedCalls = append(r.DeniedCalls, report.DeniedCall(d))
 	}
@@ -121,6 +122,19 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 		r.Script.ExitStatus = &res.ExitStatus
 	}
 	return res, nil
+}
+
+// noteUncovered says which parts of the root the script could not write, and why.
+func noteUncovered(r *report.Receipt, uncovered []sandbox.Uncovered) {
+	for _, u := range uncovered {
+		name, _ := report.Name(u.At)
+		r.Script.ReadOnly = append(r.Script.ReadOnly, name)
+		how := "was read-only"
+		if u.Empty {
+			how = "was empty and read-only"
+		}
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s %s for the script: %s", name, how, u.Reason))
+	}
 }
 
 // warnings are what a reader should know of a script's end beside its status.
@@ -165,10 +179,10 @@ func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s 
 		err      error
 	)
 	if !res.Full { // a file that was cut off says nothing about the script
-		approved, err = m.check(r, res)
+		approved, err = m.check(r, s, res)
 	}
 	if err == nil && res.ExitStatus == 0 && !res.TimedOut {
-		approved, err = m.confirm(ctx, c, r, approved)
+		approved, err = m.confirm(ctx, c, r, s, approved)
 	}
 	r.Durations["check"] = time.Since(began).Milliseconds()
 	switch {
@@ -194,7 +208,7 @@ func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s 
 }
 
 // check scans the staging tree and holds it against the policy.
-func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved, error) {
+func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result) (policy.Approved, error) {
 	var layers []changeset.Layer
 	for _, l := range res.Layers {
 		layers = append(layers, changeset.Layer(l))
@@ -205,7 +219,7 @@ func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved
 		err = &policy.RefusedError{Refusals: []policy.Refusal{{Path: limit.Path, Rule: "limits", Reason: limit.Reason + " (the scan stopped at this path)"}}}
 	}
 	if err != nil {
-		note(r, err)
+		note(r, s, err)
 		return policy.Approved{}, err
 	}
 	all := policy.Proposal{Changes: changes}
@@ -223,16 +237,16 @@ func (m *Machine) check(r *report.Receipt, res *sandbox.Result) (policy.Approved
 	for _, c := range changes {
 		r.Changes = append(r.Changes, report.FromChange(c))
 	}
-	note(r, err)
+	note(r, s, err)
 	return approved, err
 }
 
 // confirm asks the validators about what the policy accepted.
-func (m *Machine) confirm(ctx context.Context, c Context, r *report.Receipt, a policy.Approved) (policy.Approved, error) {
+func (m *Machine) confirm(ctx context.Context, c Context, r *report.Receipt, s *script, a policy.Approved) (policy.Approved, error) {
 	refusals, err := m.validate(ctx, c, r, a)
 	if len(refusals) > 0 {
 		err = &policy.RefusedError{Refusals: refusals}
-		note(r, err)
+		note(r, s, err)
 	}
 	if err != nil {
 		return policy.Approved{}, err
@@ -240,10 +254,11 @@ func (m *Machine) confirm(ctx context.Context, c Context, r *report.Receipt, a p
 	return a, nil
 }
 
-func note(r *report.Receipt, err error) {
+func note(r *report.Receipt, s *script, err error) {
 	var refused *policy.RefusedError
 	if errors.As(err, &refused) {
 		for _, x := range refused.Refusals {
+			x.Reason += s.names(x)
 			r.Refusals = append(r.Refusals, report.FromRefusal(x))
 		}
 	}

@@ -33,17 +33,30 @@ func TestMain(m *testing.M) {
 // newMachine is a small root, busybox with its applets, under the default policy.
 func newMachine(t *testing.T) *Machine {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CTXAGENT_REQUIRE_ROOT") == "1" {
-			t.Fatal("confinement needs root")
-		}
-		t.Skip("SKIPPED: confinement needs root, and nothing was confined")
+	needRoot(t)
+	dir := t.TempDir()
+	fillRoot(t, dir)
+	return machineOn(t, dir)
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
 	}
+	if os.Getenv("CTXAGENT_REQUIRE_ROOT") == "1" {
+		t.Fatal("confinement needs root")
+	}
+	t.Skip("SKIPPED: confinement needs root, and nothing was confined")
+}
+
+// fillRoot puts the files of a small root into dir.
+func fillRoot(t *testing.T, dir string) {
+	t.Helper()
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
 		t.Fatalf("busybox is needed (apt-get install busybox-static): %v", err)
 	}
-	dir := t.TempDir()
 	for _, d := range []string{"bin", "etc/rsyslog.d", "etc/condor/config.d", "etc/munge", "opt"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
@@ -65,6 +78,11 @@ func newMachine(t *testing.T) *Machine {
 			t.Fatal(err)
 		}
 	}
+}
+
+// machineOn works on the root in dir.
+func machineOn(t *testing.T, dir string) *Machine {
+	t.Helper()
 	p, err := policy.Parse("policy.yaml", dist.Policy)
 	if err != nil {
 		t.Fatal(err)
