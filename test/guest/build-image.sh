@@ -1,7 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# build-image.sh [DIR]: build the base Debian 12 guest into DIR, once.
+# build-image.sh [DIR [SUITE]]: build the guest of a Debian suite into DIR, once.
+#
+# SUITE is bookworm, the base image with the services that are contextualised, or
+# another one, with a kernel, systemd and rsyslog alone: bullseye and trixie, for their
+# kernels. Exit status 3: the package mirror has no such suite.
 #
 # DIR then holds
 #   vmlinux     the uncompressed kernel, which QEMU starts directly
@@ -9,16 +13,17 @@
 #   busybox     the static busybox of the image, for the per-run initrd
 #   stamp       written last: what was built, and when
 #
-# Default DIR: ${XDG_CACHE_HOME:-$HOME/.cache}/ctxagent/guest-<hash of this script>,
+# Default DIR: ${XDG_CACHE_HOME:-$HOME/.cache}/ctxagent/guest-<hash of this script>-SUITE,
 # so that a change of the recipe is a new image. A finished image is never touched.
-# Needs mmdebstrap, e2fsprogs, util-linux, lz4 (the kernel's compression) and a Debian package mirror (that of
-# this machine's apt). Runs as root, or as a user with subordinate ids (uidmap).
+# Needs mmdebstrap, e2fsprogs, util-linux, a Debian package mirror (that of this machine's
+# apt) and what the kernels are compressed with: lz4 (11), xz (12), zstd (13). Runs as root, or as a user with subordinate ids (uidmap).
 set -euo pipefail
 
-suite=bookworm
-packages=linux-image-cloud-amd64,systemd,systemd-sysv,udev,kmod,rsyslog
-packages+=,prometheus-node-exporter,munge,slurmd,slurm-client,iproute2
-packages+=,busybox-static,openssh-server,cron
+packages=linux-image-cloud-amd64,systemd,systemd-sysv,udev,kmod,rsyslog,iproute2,busybox-static
+enabled='systemd-networkd rsyslog'
+# What the base image has beside that.
+base_packages=prometheus-node-exporter,munge,slurmd,slurm-client,openssh-server,cron
+base_enabled='prometheus-node-exporter munge slurmd'
 image_size=1G
 
 # Units that only cost time in a guest that lives for ten seconds, or that would write
@@ -111,12 +116,20 @@ assemble() {
 	configure "$tree"
 	mke2fs -q -t ext4 -L guest -m 0 -J size=8 -E lazy_itable_init=0,lazy_journal_init=0 \
 		-d "$tree" "$2/root.ext4" "$image_size" >/dev/null
-	rm -rf "$tree" "$1"
+	rm -rf "$tree" "$1" "$2/Release"
 }
 
-# build DIR makes the image in a directory beside DIR and renames it into place.
+# has_suite URL SUITE FILE: may the mirror have it? Only a plain "not found" says no: any
+# other trouble is for mmdebstrap to report.
+has_suite() {
+	local answer
+	answer=$(/usr/lib/apt/apt-helper -qq download-file "${1%/}/dists/$2/Release" "$3" 2>&1) || true
+	[[ $answer != *' 404 '* ]]
+}
+
+# build DIR SUITE makes the image in a directory beside DIR and renames it into place.
 build() {
-	local mode=root url work as_root=() tool
+	local mode=root url work as_root=() tool suite=$2
 	for tool in mmdebstrap mke2fs flock; do
 		command -v "$tool" >/dev/null || die "find $tool: not installed"
 	done
@@ -132,14 +145,22 @@ build() {
 	# shellcheck disable=SC2064 # the values of now
 	trap "${as_root[*]} rm -rf '$work'" EXIT
 	chmod 755 "$work"
-	say "downloading and unpacking Debian 12 ($suite), about a minute"
+	if ! has_suite "$url" "$suite" "$work/Release"; then
+		printf 'build-image: error: %s has no suite %s\n' "$url" "$suite" >&2
+		exit 3
+	fi
+	if [ "$suite" = bookworm ]; then
+		packages+=,$base_packages
+		enabled+=" $base_enabled"
+	fi
+	say "downloading and unpacking Debian ($suite), about a minute"
 	mmdebstrap --quiet --variant=minbase --mode="$mode" --include="$packages" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/info/*' \
 		--aptopt='Apt::Install-Recommends "false"' \
-		--chrooted-customize-hook='systemctl --quiet enable systemd-networkd rsyslog prometheus-node-exporter munge slurmd 2>/dev/null' \
+		--chrooted-customize-hook="systemctl --quiet enable $enabled 2>/dev/null" \
 		"$suite" "$work/root.tar" "$url"
 	say "writing the kernel and the root file system"
 	"${as_root[@]}" bash "$0" --assemble "$work/root.tar" "$work"
@@ -149,20 +170,20 @@ build() {
 }
 
 main() {
-	local dir=${1-}
+	local dir=${1-} suite=${2:-bookworm}
 	if [ "$dir" = --assemble ]; then
 		assemble "$2" "$3"
 		return
 	fi
 	if [ -z "$dir" ]; then
-		dir=${XDG_CACHE_HOME:-$HOME/.cache}/ctxagent/guest-$(sha256sum <"$0" | cut -c 1-12)
+		dir=${XDG_CACHE_HOME:-$HOME/.cache}/ctxagent/guest-$(sha256sum <"$0" | cut -c 1-12)-$suite
 	fi
 	mkdir -p "$(dirname "$dir")"
 	exec 9>"$dir.lock"
 	flock 9
 	if [ ! -e "$dir/stamp" ]; then
 		rm -rf "$dir"
-		build "$dir"
+		build "$dir" "$suite"
 	fi
 	say "image in $dir"
 }

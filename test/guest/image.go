@@ -36,10 +36,23 @@ type Image struct {
 	Busybox string // static
 }
 
-// BaseImage returns the cached base image. If there is none yet, it runs build-image.sh,
-// whose output goes to log; that takes about a minute. Without QEMU, or without
-// mmdebstrap to build an image that is not there, the error is [ErrUnavailable].
+// ErrNoSuite says that the package mirror of this machine has no such Debian suite.
+var ErrNoSuite = errors.New("the package mirror has no such suite")
+
+// noSuite is build-image.sh's exit status for that.
+const noSuite = 3
+
+// BaseImage returns the cached base image: Debian 12 with the services that the product
+// contextualises.
 func BaseImage(ctx context.Context, log io.Writer) (Image, error) {
+	return SuiteImage(ctx, "bookworm", log)
+}
+
+// SuiteImage returns the cached image of a Debian suite by its code name; only bookworm's
+// has more than a kernel, systemd and rsyslog. If there is none yet, it runs
+// build-image.sh, whose output goes to log; that takes about a minute. Without QEMU, or
+// without mmdebstrap to build an image that is not there, the error is [ErrUnavailable].
+func SuiteImage(ctx context.Context, suite string, log io.Writer) (Image, error) {
 	if _, err := exec.LookPath(qemu); err != nil {
 		return Image{}, fmt.Errorf("find QEMU: %w: %w", ErrUnavailable, err)
 	}
@@ -48,9 +61,9 @@ func BaseImage(ctx context.Context, log io.Writer) (Image, error) {
 		return Image{}, fmt.Errorf("find the cache directory: %w", err)
 	}
 	// The same name that the script gives itself when it is run by hand.
-	dir := filepath.Join(cache, "ctxagent", fmt.Sprintf("guest-%.6x", sha256.Sum256(buildScript)))
+	dir := filepath.Join(cache, "ctxagent", fmt.Sprintf("guest-%.6x-%s", sha256.Sum256(buildScript), suite))
 	if _, err := os.Stat(filepath.Join(dir, "stamp")); err != nil {
-		if err := build(ctx, dir, log); err != nil {
+		if err := build(ctx, dir, suite, log); err != nil {
 			return Image{}, err
 		}
 	}
@@ -62,7 +75,7 @@ func BaseImage(ctx context.Context, log io.Writer) (Image, error) {
 }
 
 // build runs the embedded script, so that a test binary needs no source tree.
-func build(ctx context.Context, dir string, log io.Writer) (err error) {
+func build(ctx context.Context, dir, suite string, log io.Writer) (err error) {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
 		return fmt.Errorf("find mmdebstrap: %w: %w", ErrUnavailable, err)
 	}
@@ -79,13 +92,17 @@ func build(ctx context.Context, dir string, log io.Writer) (err error) {
 	if err := os.WriteFile(script, buildScript, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "bash", script, dir)
+	cmd := exec.CommandContext(ctx, "bash", script, dir, suite)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A group of its own, so that the end reaches all that the script started.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 30 * time.Second
-	if err := cmd.Run(); err != nil {
+	err = cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == noSuite {
+		return fmt.Errorf("build guest image of %s: %w", suite, ErrNoSuite)
+	}
+	if err != nil {
 		return fmt.Errorf("build guest image %q: %w", dir, err)
 	}
 	return nil
