@@ -25,10 +25,13 @@ test: setup lint unit guest
 
 setup:
 	@test/setup.sh test
+	@test/daemons.sh 12 >/dev/null
+	@test/daemons.sh 13 >/dev/null
 
 # The guest tests stand last and alone: they want both CPUs.
 unit:
-	go test -count=1 $$(go list ./... | grep -v /test/guest)
+	CTXAGENT_DAEMONS=$$(test/daemons.sh 12) CTXAGENT_DAEMONS_13=$$(test/daemons.sh 13) \
+		go test -count=1 $$(go list ./... | grep -v /test/guest)
 
 guest:
 	go test -count=1 -v -timeout 20m ./test/guest

@@ -31,12 +31,57 @@ type daemon struct {
 	bad string // what the daemon complains about, or starts a program for: the test has to notice
 }
 
-var daemons = []daemon{}
+// daemons are those of the syslog family, and collectd.
+var daemons = []daemon{
+	{
+		format:    "collectd",
+		main:      "BaseDir \"DIR\"\nPIDFile \"DIR/pid\"\nTypesDB \"/usr/share/collectd/types.db\"\nFQDNLookup false\nInclude \"DIR/site.conf\"\n",
+		check:     []string{"/usr/sbin/collectd", "-t", "-C", "DIR/main.conf"},
+		run:       []string{"/usr/sbin/collectd", "-f", "-C", "DIR/main.conf"},
+		complaint: `(?i)parse error|parsing|not register|could not find|unknown|ignoring|invalid|expects|block within`,
+		writes:    []string{"/dev/console"}, // syslog(3), since nobody takes the messages here
+		bad:       "LoadPlugin exec\n<Plugin exec>\nExec \"nobody\" \"/bin/true\"\n</Plugin>\n",
+	},
+	{
+		format:    "journal-remote",
+		check:     []string{"/bin/sh", "-c", dropIn + `"$0" -o DIR/x.journal /dev/null || :`, "/lib/systemd/systemd-journal-remote"},
+		complaint: `ignoring`,
+		bad:       "[Remote]\nOutput=/tmp\n",
+	},
+	{
+		format:    "journal-upload",
+		check:     []string{"/bin/sh", "-c", dropIn + `"$0" /dev/null || :`, "/lib/systemd/systemd-journal-upload"}, // there is no network
+		complaint: `ignoring`,
+		bad:       "[Upload]\nurl=http://h\n",
+	},
+	{
+		format:    "rsyslog",
+		main:      "global(processInternalMessages=\"on\")\nmodule(load=\"imuxsock\" SysSock.Use=\"off\")\n$WorkDirectory DIR\n*.* DIR/before\n$IncludeConfig DIR/site.conf\n*.* DIR/after\n",
+		check:     []string{"/usr/sbin/rsyslogd", "-N1", "-f", "DIR/main.conf"},
+		run:       []string{"/usr/sbin/rsyslogd", "-n", "-f", "DIR/main.conf", "-i", "DIR/pid"},
+		complaint: `(?i)error|warning|invalid|could not|unknown`,
+		bad:       "module(load=\"omprog\")\naction(type=\"omprog\" binary=\"/bin/true\")\n",
+	},
+	{
+		format:    "syslog-ng",
+		main:      "@version: 3.38\n@include \"scl.conf\"\nsource s_src { internal(); };\n@include \"DIR/site.conf\"\n",
+		check:     []string{"/usr/sbin/syslog-ng", "--syntax-only", "-f", "DIR/main.conf", "-R", "DIR/persist"},
+		run:       []string{"/usr/sbin/syslog-ng", "-F", "-f", "DIR/main.conf", "-R", "DIR/persist", "-p", "DIR/pid", "-c", "DIR/ctl", "--no-caps"},
+		complaint: `(?i)error parsing|warning|invalid`,
+		writes:    []string{"/var/lib/syslog-ng/"}, // disk-buffer()
+		bad:       "destination d { program(\"/bin/true\"); };\nlog { source(s_src); destination(d); };\n",
+	},
+}
+
+// dropIn puts the site's file where systemd's programs look for their configuration, on a /run of its own.
+const dropIn = `set -e; mount -t tmpfs none /run
+for d in upload remote; do mkdir -p /run/systemd/journal-$d.conf.d; cp DIR/site.conf /run/systemd/journal-$d.conf.d; done
+`
 
 // TestDaemons loads every file of testdata with the daemon that it is for. CTXAGENT_DAEMONS names a root
-// directory that holds the daemons, such as test/daemons.sh builds; else this machine's own are asked.
+// directory that holds the daemons, as test/daemons.sh builds it.
 func TestDaemons(t *testing.T) {
-	for _, d := range daemons {
+	for _, d := range slices.Concat(daemons, monitoringDaemons) {
 		t.Run(d.format, func(t *testing.T) {
 			for _, file := range corpus(t, d.format) {
 				t.Run(filepath.Base(file), func(t *testing.T) {
@@ -64,7 +109,10 @@ func TestDaemons(t *testing.T) {
 // returns what went wrong.
 func (d daemon) load(t *testing.T, text string) (problems []string) {
 	t.Helper()
-	root := daemonRoot()
+	root := os.Getenv("CTXAGENT_DAEMONS")
+	if root == "" {
+		missing(t, "CTXAGENT_DAEMONS names no root with the daemons: see test/daemons.sh")
+	}
 	dir := d.write(t, root, text)
 	complaint := regexp.MustCompile(d.complaint)
 	if d.check != nil {
@@ -109,14 +157,6 @@ func (d daemon) traced(calls, dir string) (started, written []string) {
 		}
 	}
 	return traceExec.FindAllString(calls, -1), written
-}
-
-// daemonRoot is the root directory that holds the daemons.
-func daemonRoot() string {
-	if root := os.Getenv("CTXAGENT_DAEMONS"); root != "" {
-		return root
-	}
-	return "/"
 }
 
 // write puts main.conf and site.conf into a directory below root and returns its name as the daemon sees it.

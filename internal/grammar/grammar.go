@@ -40,11 +40,16 @@ type format struct {
 }
 
 var formats = map[string]format{
+	"collectd":             {fold: true, check: checkCollectd},
+	"filebeat":             {check: checkFilebeat},
+	"fluent-bit":           {fold: true, check: checkFluentBit},
 	"gmond":                {fold: true, check: checkGmond},
 	"gridengine-bootstrap": {fold: true, check: checkGridEngineBootstrap},
 	"gridengine-defaults":  {check: checkGridEngineDefaults},
 	"htcondor":             {fold: true, check: checkHTCondor},
 	"icinga2-zones":        {check: checkIcinga2Zones},
+	"journal-remote":       {check: checkJournalRemote},
+	"journal-upload":       {check: checkJournalUpload},
 	"journald":             {check: checkJournald},
 	"lsf":                  {check: checkLSF},
 	"netdata":              {check: checkNetdata},
@@ -60,6 +65,8 @@ var formats = map[string]format{
 	"slurm-cgroup":         {fold: true, check: checkSlurmCgroup},
 	"slurm-defaults":       {check: checkSlurmDefaults},
 	"slurm-gres":           {fold: true, check: checkSlurmGres},
+	"syslog-ng":            {check: checkSyslogNG},
+	"telegraf":             {check: checkTelegraf},
 	"zabbix-agent2":        {check: checkZabbixAgent2},
 	"zabbix-agentd":        {check: checkZabbixAgentd},
 }

@@ -61,23 +61,26 @@ var journaldSettings = map[string]rule{
 	"MaxLevelSyslog":       journaldLevel,
 }
 
-// checkJournald allows a drop-in of journald.conf(5), in the syntax of systemd.syntax(7), where a
+// checkJournald allows a drop-in of journald.conf(5).
+func checkJournald(f *file) { f.section("[Journal]", journaldSettings) }
+
+// section walks a file of the one section that a format has, in the syntax of systemd.syntax(7), where a
 // backslash at the end of a line is a continuation; here no value has a backslash at all.
-func checkJournald(f *file) {
+func (f *file) section(name string, settings map[string]rule) {
 	section := false
 	for i, line := range f.lines {
 		text := strings.Trim(line, " \t")
 		switch {
 		case f.comment(i+1, line, "#;"):
-		case text == "[Journal]":
+		case text == name:
 			section = true
 		case strings.HasPrefix(text, "["):
-			f.refuse(i+1, text, "section %q is not on the allow-list for journald: use [Journal]", cut(text))
+			f.refuse(i+1, text, "section %q is not on the allow-list for %s: use %s", cut(text), f.format, name)
 			section = true // its settings are looked at all the same
 		case !section:
-			f.refuse(i+1, text, "%q stands before any section: put [Journal] above it", cut(text))
+			f.refuse(i+1, text, "%q stands before any section: put %s above it", cut(text), name)
 		default:
-			f.assignment(i+1, text, journaldSetting, journaldSettings)
+			f.assignment(i+1, text, journaldSetting, settings)
 		}
 	}
 }

@@ -39,7 +39,7 @@ const (
 type rsyslogFile struct {
 	*file
 	line, col int
-	filtered  bool // a selector came before, so that "&" has something to go on from
+	filtered  bool // a selector with its action came right before, so that "&" has something to go on from
 
 	// The last "$Action..." directive that no forwarding rule has taken up: left so, it would change the
 	// next rule of another file, one that the image brought.
@@ -80,6 +80,7 @@ func (r *rsyslogFile) statement(text string) bool {
 		return true
 	}
 	if object := rsyslogObject.FindStringSubmatch(text); object != nil {
+		r.filtered = false
 		return r.object(object)
 	}
 	rule := rsyslogRule.FindStringSubmatchIndex(text)
@@ -98,6 +99,9 @@ func (r *rsyslogFile) statement(text string) bool {
 	}
 	r.filtered = true
 	if object := rsyslogObject.FindStringSubmatch(action); object != nil {
+		if lower(object[1]) != "action" {
+			r.refuse(r.line+1, object[1], "%s( stands behind a selector, and rsyslog would not start: put it on a line of its own", cut(object[1]))
+		}
 		r.col += rule[4]
 		return r.object(object)
 	}

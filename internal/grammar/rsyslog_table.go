@@ -18,7 +18,16 @@ var (
 	// rsyslog makes a module name of it, lmnsd_NAME, so no other word will do.
 	rsyslogDriver = oneOf("gtls", "ossl", "ptcp")
 	rsyslogAuth   = oneOf("anon", "x509/certvalid", "x509/fingerprint", "x509/name")
-	rsyslogPeers  = match("host names or fingerprints with commas between", `[A-Za-z0-9_.*:-]+(?:, ?[A-Za-z0-9_.*:-]+)*`)
+
+	// What a legacy directive or global() says of TLS holds for the image's own forwarding, too, if that
+	// comes later: rsyslog does not reset these after an action. They may only ask for TLS, with a peer that
+	// shows a certificate; for anything else there are the parameters of action().
+	rsyslogTLSDriver = oneOf("gtls", "ossl")
+	rsyslogTLSMode   = match("1, or StreamDriverMode in action()", `1`)
+	rsyslogTLSAuth   = match("one of x509/certvalid, x509/fingerprint, x509/name, or StreamDriverAuthMode in action()",
+		`(?i:x509/(?:certvalid|fingerprint|name))`)
+
+	rsyslogPeers = match("host names or fingerprints with commas between", `[A-Za-z0-9_.*:-]+(?:, ?[A-Za-z0-9_.*:-]+)*`)
 
 	// Files that rsyslogd reads, never writes.
 	rsyslogCert = below("/etc/ssl/", "/etc/pki/", "/etc/rsyslog.d/")
@@ -36,7 +45,7 @@ var rsyslogDirectives = map[string]rule{
 	"$localhostname":                          anyHost,
 	"$repeatedmsgreduction":                   onOff,
 	"$repeatedmsgcontainsoriginalmsg":         onOff,
-	"$defaultnetstreamdriver":                 rsyslogDriver,
+	"$defaultnetstreamdriver":                 rsyslogTLSDriver,
 	"$defaultnetstreamdrivercafile":           rsyslogCert,
 	"$defaultnetstreamdrivercertfile":         rsyslogCert,
 	"$defaultnetstreamdriverkeyfile":          rsyslogCert,
@@ -66,9 +75,9 @@ var rsyslogDirectives = map[string]rule{
 	"$actionresumeinterval":                   number,
 	"$actionresumeretrycount":                 integer,
 	"$actionsendresendlastmsgonreconnect":     onOff,
-	"$actionsendstreamdriver":                 rsyslogDriver,
-	"$actionsendstreamdriverauthmode":         rsyslogAuth,
-	"$actionsendstreamdrivermode":             oneOf("0", "1"),
+	"$actionsendstreamdriver":                 rsyslogTLSDriver,
+	"$actionsendstreamdriverauthmode":         rsyslogTLSAuth,
+	"$actionsendstreamdrivermode":             rsyslogTLSMode,
 	"$actionsendstreamdriverpermittedpeer":    rsyslogPeers,
 	"$actionsendtcprebindinterval":            number,
 	"$actionsendudprebindinterval":            number,
@@ -85,7 +94,7 @@ var rsyslogObjects = map[string]map[string]rule{
 var rsyslogGlobal = map[string]rule{
 	"preservefqdn":                   onOff,
 	"localhostname":                  anyHost,
-	"defaultnetstreamdriver":         rsyslogDriver,
+	"defaultnetstreamdriver":         rsyslogTLSDriver,
 	"defaultnetstreamdrivercafile":   rsyslogCert,
 	"defaultnetstreamdrivercertfile": rsyslogCert,
 	"defaultnetstreamdriverkeyfile":  rsyslogCert,

@@ -73,5 +73,9 @@ var (
 	number  = match("a number", `[0-9]{1,15}`)
 	integer = match("a number", `-?[0-9]{1,15}`)
 	aName   = match("letters, digits, dots, dashes and underscores", `[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,127})`)
+	anyURL  = match("a URL such as https://host:8086/path, without a password in it",
+		`https?://(?:`+hostExpr+`|\[`+ip6Expr+`\])(?::`+portExpr+`)?(?:/[A-Za-z0-9_.~/-]*)?(?:\?[A-Za-z0-9_.~/=&%+,:-]*)?`)
+	// A password or a token: what a program would expand or escape is not in it.
+	aSecret = match("printable ASCII without blanks, quotes, $, @, { and backslash", `[!#%&()*+,./0-9:;<=>?A-Z\[\]^_a-z|}~-]{1,512}`)
 	yesNo   = oneOf("yes", "no", "true", "false", "on", "off", "1", "0")
 )
