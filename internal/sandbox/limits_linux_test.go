@@ -116,16 +116,16 @@ func TestWithoutCgroup(t *testing.T) {
 
 // TestLandlockTable is the ruleset by the kernel's ABI version.
 func TestLandlockTable(t *testing.T) {
-	nodes := uint64(unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+	nodes := uint64(unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK | unix.LANDLOCK_ACCESS_FS_REFER)
 	for _, tt := range []struct {
 		abi        int
 		fs, scoped uint64
 	}{
-		{1, nodes, 0}, {4, nodes, 0}, {5, nodes | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0},
+		{2, nodes, 0}, {4, nodes, 0}, {5, nodes | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 0},
 		{6, nodes | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL},
 		{99, nodes | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL},
 	} {
-		if got := landlock(tt.abi); got.Handled_access_fs != tt.fs || got.Scoped != tt.scoped || got.Handled_access_net != 0 {
+		if got, everywhere := landlock(tt.abi); everywhere != unix.LANDLOCK_ACCESS_FS_REFER || got.Handled_access_fs != tt.fs || got.Scoped != tt.scoped || got.Handled_access_net != 0 {
 			t.Errorf("landlock(%d) = %+v; want file system %#x, scoped %#x", tt.abi, got, tt.fs, tt.scoped)
 		}
 	}

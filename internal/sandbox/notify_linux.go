@@ -140,7 +140,7 @@ func describe(n notification) (string, unix.Errno) {
 		return "prlimit64(other process)", unix.EPERM
 	case unix.SYS_SOCKET, unix.SYS_SOCKETPAIR:
 		return describeSocket(uint32(n.Args[0]), uint32(n.Args[1]), uint32(n.Args[2]))
-	case unix.SYS_SENDTO, unix.SYS_SENDMSG:
+	case unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG:
 		return describeSend(n), unix.EPERM
 	}
 	return cmp.Or(denied[nr], deniedHere[nr], fmt.Sprintf("system call %d", nr)), unix.EPERM
@@ -158,8 +158,8 @@ func describeSocket(family, kind, protocol uint32) (string, unix.Errno) {
 	case unix.AF_NETLINK:
 		return fmt.Sprintf("socket(AF_NETLINK, protocol %d)", protocol), unix.EAFNOSUPPORT
 	case unix.AF_INET, unix.AF_INET6:
-		if kind&0xf == unix.SOCK_RAW {
-			return "socket(" + families[family] + ", SOCK_RAW)", unix.EPROTONOSUPPORT
+		if kind &= 0xf; kind != unix.SOCK_STREAM && kind != unix.SOCK_DGRAM {
+			return fmt.Sprintf("socket(%s, type %d)", families[family], kind), unix.EPROTONOSUPPORT
 		}
 		return fmt.Sprintf("socket(%s, protocol %d)", families[family], protocol), unix.EPROTONOSUPPORT
 	}
@@ -170,7 +170,7 @@ func describeSocket(family, kind, protocol uint32) (string, unix.Errno) {
 // would configure something, and nothing else. It is for the record alone.
 func describeSend(n notification) string {
 	addr, size := n.Args[1], n.Args[2]
-	if n.Nr == unix.SYS_SENDMSG {
+	if n.Nr != unix.SYS_SENDTO { // struct mmsghdr begins with a struct msghdr
 		var msg unix.Msghdr
 		var iov unix.Iovec
 		if !peek(n.PID, addr, unsafe.Slice((*byte)(unsafe.Pointer(&msg)), unsafe.Sizeof(msg))) || msg.Iovlen == 0 ||

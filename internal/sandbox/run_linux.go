@@ -106,7 +106,7 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	limits.group.remove()
 	res.Unbounded = limits.unbounded
 	_ = p.back.Close()
-	if limits.failure != nil && seen.failure == nil {
+	if limits.failure != nil && seen.failure == nil && ctx.Err() == nil {
 		return res, limits.failure
 	}
 	return res, conclude(ctx, res, seen, waitErr)

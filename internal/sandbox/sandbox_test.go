@@ -178,6 +178,15 @@ func TestDaemonDoesNotSurvive(t *testing.T) {
 	}
 }
 
+// TestMovesAndLinks: Landlock denies them between directories unless a rule gives
+// them back.
+func TestMovesAndLinks(t *testing.T) {
+	res := run(t, newRoot(t), `set -e; mkdir /etc/a /etc/b; echo x >/etc/a/f; ln /etc/a/f /etc/b/g; mv /etc/a/f /etc/b/f; mv /etc/a /opt`)
+	if res.ExitStatus != 0 {
+		t.Errorf("exit status %d: %s", res.ExitStatus, res.Output)
+	}
+}
+
 // Each line is something that must fail inside, and say so.
 func TestConfinement(t *testing.T) {
 	root := newRoot(t)

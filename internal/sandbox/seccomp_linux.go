@@ -117,7 +117,10 @@ func filter(arch uint32, calls ...map[uint32]string) program {
 
 // looked are the calls whose arguments decide.
 func looked() program {
-	inet := slices.Concat(load(offArg2), when(unix.IPPROTO_IP, allow), when(unix.IPPROTO_TCP, allow), when(unix.IPPROTO_UDP, allow),
+	// By type, too: with protocol 0 SOCK_DCCP or SOCK_SEQPACKET would have the
+	// kernel look for a module.
+	inet := slices.Concat(load(offArg1), stmt(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, 0xf), jump(unix.BPF_JEQ, unix.SOCK_STREAM, 2, 0),
+		jump(unix.BPF_JEQ, unix.SOCK_DGRAM, 1, 0), tell, load(offArg2), when(unix.IPPROTO_IP, allow), when(unix.IPPROTO_TCP, allow), when(unix.IPPROTO_UDP, allow),
 		when(unix.IPPROTO_ICMP, allow), when(unix.IPPROTO_ICMPV6, allow), tell)
 	ioctls := load(offArg1)
 	for _, request := range slices.Sorted(maps.Keys(deniedIoctls)) {
@@ -128,7 +131,7 @@ func looked() program {
 	return slices.Concat(
 		when(unix.SYS_CLONE, load(offArg0), jump(unix.BPF_JSET, namespaceFlags, 0, 1), tell, allow),
 		when(unix.SYS_IOCTL, ioctls, allow),
-		when(unix.SYS_SENDTO, send), when(unix.SYS_SENDMSG, send),
+		when(unix.SYS_SENDTO, send), when(unix.SYS_SENDMSG, send), when(unix.SYS_SENDMMSG, send),
 		// A core limit of 0 would start a piped core_pattern handler outside, as
 		// limitResources says. To set one succeeds and does nothing, for honest
 		// scripts do it. prlimit64 without a new limit is a question, and one for

@@ -161,7 +161,7 @@ func record(r Request) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(fd)
-	if err := setTimeout(fd, 5*time.Second); err != nil {
+	if err := setTimeout(fd, 2*patience); err != nil {
 		return err
 	}
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: controlPath}); err != nil {
@@ -195,10 +195,17 @@ type control struct {
 	done sync.WaitGroup
 }
 
-// serve takes requests one at a time from the listening socket f.
+const (
+	maxClients = 64              // that are answered at the same time
+	patience   = 5 * time.Second // with each; a slow machine is no attack
+)
+
+// serve takes requests from the listening socket f. A client that says nothing
+// holds up no other one, unless there are very many of them.
 func (c *control) serve(f *os.File) {
 	c.l = f
 	fd := int(f.Fd())
+	slots := make(chan struct{}, maxClients)
 	c.done.Go(func() {
 		for {
 			conn, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
@@ -208,19 +215,23 @@ func (c *control) serve(f *os.File) {
 			if err != nil {
 				return // close shut it down
 			}
-			if !c.over.Load() {
-				c.answer(conn)
-			}
-			_ = unix.Close(conn)
+			slots <- struct{}{}
+			c.done.Go(func() {
+				if !c.over.Load() {
+					c.answer(conn)
+				}
+				_ = unix.Close(conn)
+				<-slots
+			})
 		}
 	})
 }
 
-// answer reads one packet. Its peer is hostile: a short deadline keeps it from
-// holding up others, and what cannot be read is a request that gets refused.
-// Descriptors sent along are dropped by the kernel: none are asked for.
+// answer reads one packet. Its peer is hostile: what cannot be read is a request
+// that gets refused. Descriptors sent along are dropped by the kernel: none are
+// asked for.
 func (c *control) answer(conn int) {
-	if err := setTimeout(conn, 200*time.Millisecond); err != nil {
+	if err := setTimeout(conn, patience); err != nil {
 		return
 	}
 	buf := make([]byte, maxRequest+1)

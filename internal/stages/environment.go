@@ -67,7 +67,7 @@ var assignment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompil
 
 // reserved names would change how the script's own programs run.
 var reserved = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(PATH|IFS|ENV|BASH_.*|BASHOPTS|SHELLOPTS|SHELL|HOME|LD_.*|GCONV_PATH|LOCPATH|NLSPATH|PYTHON.*|PERL.*|RUBY.*|PS4|PROMPT_COMMAND|CTX_.*|CONTEXT_DIR|.*_proxy|.*_PROXY)$`)
+	return regexp.MustCompile(`^(PATH|IFS|ENV|BASH_.*|BASHOPTS|SHELLOPTS|SHELL|HOME|LD_.*|GCONV_PATH|LOCPATH|NLSPATH|PYTHON.*|PERL.*|RUBY.*|PS4|PROMPT_COMMAND|CDPATH|GLOBIGNORE|GLIBC_TUNABLES|TMPDIR|NODE_.*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|GODEBUG|CTX_.*|CONTEXT_DIR|.*_proxy|.*_PROXY)$`)
 })
 
 // assignments reads context.sh as data: lines of NAME=value with one plain,
