@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 1m
 
-.PHONY: build demo test unit guest lint bench fuzz setup clean
+.PHONY: build demo test unit guest lint bench attacks fuzz setup clean
 
 build:
 	@test/setup.sh build
@@ -50,6 +50,9 @@ lint:
 bench: build
 	go test -run '^$$' -bench . -benchtime 20x ./cmd/ctxagent
 	go test -run '^$$' -bench . -benchtime 3x -timeout 20m ./test/guest
+
+attacks: # without each layer in turn
+	go test -tags ctxagent_weaken -count=1 -v -timeout 30m -run '^TestWriteTable$$' ./internal/sandbox/attacks
 
 fuzz:
 	for t in FuzzVolume:iso9660 FuzzCheck:grammar FuzzParse:policy; do \
