@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 1m
 
-.PHONY: build demo test unit guest lint bench attacks fuzz setup clean
+.PHONY: build demo test unit guest lint bench attacks fuzz soak setup clean
 
 build:
 	@test/setup.sh build
@@ -49,10 +49,17 @@ lint:
 
 bench: build
 	go test -run '^$$' -bench . -benchtime 20x ./cmd/ctxagent
+	go test -run '^$$' -bench Apply -benchtime 10x ./internal/journal
 	go test -run '^$$' -bench . -benchtime 3x -timeout 20m ./test/guest
 
 attacks: # without each layer in turn
 	go test -tags ctxagent_weaken -count=1 -v -timeout 30m -run '^TestWriteTable$$' ./internal/sandbox/attacks
+
+# The crash tests at length: recovery killed at each of its steps, 50 guests killed.
+soak:
+	@test/setup.sh test
+	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 60m -run 'Killed|PowerCut' ./internal/journal
+	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 120m -run 'Killed' ./test/guest
 
 fuzz:
 	for t in FuzzVolume:iso9660 FuzzCheck:grammar FuzzParse:policy; do \

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/stages"
@@ -100,7 +101,12 @@ func rehearse(ctx context.Context, root *os.Root, path string, p *policy.Policy,
 		first.Clock.EndedMonotonic = stages.Monotonic()
 		return []*report.Receipt{first}, nil
 	}
-	m := &stages.Machine{Root: root, RootPath: path, Work: filepath.Join(scratch, "work"), Policy: p, Rehearse: true}
+	j, err := journal.Read(root)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	m := &stages.Machine{Root: root, RootPath: path, Work: filepath.Join(scratch, "work"), Policy: p, Journal: j, ID: machineID(root), Rehearse: true}
 	c := stages.Context{Disc: discReport(d), Dir: filepath.Join(scratch, "files"), Script: d.Script}
 	var out []*report.Receipt
 	for _, stage := range []string{stages.Prolog, stages.Epilog} {

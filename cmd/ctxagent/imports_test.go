@@ -21,7 +21,7 @@ const module = "github.com/ctxagent/ctxagent/"
 // goes one way, disc → bytes → sandbox → change set → policy → commit → units →
 // receipt, and nothing later is imported by anything earlier.
 var mayImport = map[string]string{
-	"cmd/ctxagent":     "dist internal/cdrom internal/netwait internal/policy internal/report internal/sandbox internal/stages internal/units",
+	"cmd/ctxagent":     "dist internal/cdrom internal/journal internal/netwait internal/policy internal/report internal/sandbox internal/stages internal/units",
 	"dist":             "",
 	"internal/iso9660": "",
 	"internal/cdrom":   "internal/iso9660",
@@ -34,9 +34,10 @@ var mayImport = map[string]string{
 
 	"internal/grammar":   "",
 	"internal/policy":    "internal/grammar",
-	"internal/changeset": "internal/policy",
+	"internal/journal":   "",
+	"internal/changeset": "internal/journal internal/policy",
 	"internal/report":    "internal/policy",
-	"internal/stages":    "internal/changeset internal/policy internal/report internal/sandbox",
+	"internal/stages":    "internal/changeset internal/journal internal/policy internal/report internal/sandbox",
 	"test/guest":         "",
 	"test/guest/demo":    "test/guest",
 }

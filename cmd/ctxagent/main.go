@@ -31,6 +31,8 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
         rehearse both stages and say what they would change; applies nothing
   ctxagent status [--root DIR] [--json]
         what the stages of this boot did
+  ctxagent revert [--root DIR] [--dry-run | --recover]
+        put the image's own files back; or finish only what a run left half done
   ctxagent policy show [--root DIR]
         the policy in force: what a site may change
   ctxagent policy lint FILE
@@ -84,6 +86,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return check(ctx, args[1:], stdout)
 	case "status":
 		return status(args[1:], stdout)
+	case "revert":
+		return revert(args[1:], stdout, newLogger(stderr))
 	case "policy":
 		return policyCommand(args[1:], stdout)
 	case "version", "--version":

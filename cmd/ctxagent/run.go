@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ctxagent/ctxagent/internal/cdrom"
+	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/netwait"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
@@ -37,6 +38,7 @@ type agent struct {
 	root    *os.Root
 	path    string // of root
 	policy  *policy.Policy
+	journal *journal.Journal
 	media   []string
 	log     *slog.Logger
 	console string
@@ -78,18 +80,27 @@ func runStage(ctx context.Context, args []string, log *slog.Logger) (err error) 
 func (a *agent) run(ctx context.Context, stage string) error {
 	began := time.Now()
 	a.log.Info("stage begins", "stage", stage)
-	p, _, err := loadPolicy(a.root)
+	p, _, policyErr := loadPolicy(a.root)
+	a.policy = p
 	r := newReceipt(stage, p)
+	// First of all, and whatever the policy says: nothing may start from a root
+	// that is neither before nor after a change.
+	err := a.recover(r)
 	switch {
 	case err != nil:
 		r.End(report.Failed, err)
+	case policyErr != nil:
+		r.End(report.Failed, policyErr)
 		r.ExitCode = 2
 	case stage == stages.Prolog:
-		a.policy = p
 		a.prolog(ctx, r)
 	default:
-		a.policy = p
 		a.epilog(ctx, r)
+	}
+	if a.journal != nil {
+		if err := a.journal.Close(); err != nil {
+			r.Warnings = append(r.Warnings, err.Error())
+		}
 	}
 	r.Durations["total"] = time.Since(began).Milliseconds()
 	r.Clock.EndedMonotonic = stages.Monotonic()
@@ -115,8 +126,11 @@ func (a *agent) prolog(ctx context.Context, r *report.Receipt) {
 		return
 	}
 	d, ok := a.find(ctx, r, time.Duration(a.policy.Media.Wait))
-	if ok {
+	switch {
+	case ok:
 		a.stage(ctx, d, r)
+	case r.Outcome == report.NoMedia:
+		a.absent(r)
 	}
 }
 
@@ -275,6 +289,7 @@ func (a *agent) stage(ctx context.Context, d *cdrom.Disc, r *report.Receipt) {
 	}
 	m := &stages.Machine{
 		Root: a.root, RootPath: a.path, Work: filepath.Join(a.path, workDir), Policy: a.policy, Activate: a.activate,
+		Journal: a.journal, ID: machineID(a.root), FileState: fileState(a.path),
 		Line: func(stage, line string) { a.log.Info("script: "+line, "stage", stage) },
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.policy.Limits.Deadline))

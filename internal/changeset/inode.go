@@ -136,31 +136,48 @@ func digest(dir *os.File, name string, keep int64) (sum string, data []byte, err
 
 // xattrDifference names the extended attributes that were added, removed or
 // altered. Left out are overlayfs's own marks and user.*, which a tmpfs before
-// Linux 6.6 cannot keep. An unreadable list counts as a difference.
-func xattrDifference(lower, upper *os.File, name string, hasLower bool) ([]string, error) {
+// Linux 6.6 cannot keep. An unreadable list counts as a difference. What was
+// shown in place of what the root has was shown with the attributes of its
+// source.
+func xattrDifference(low *before, lower, upper *os.File, name string) ([]string, error) {
 	up, err := xattrs(upper, name)
 	if err != nil {
 		return []string{fmt.Sprintf("unreadable: %v", err)}, nil
 	}
-	low := map[string]string{}
-	if hasLower {
-		if low, err = xattrs(lower, name); err != nil {
-			return nil, err
+	old := map[string]string{}
+	switch {
+	case low == nil:
+	case low.shown == nil || low.kind == policy.Directory:
+		if old, err = xattrs(lower, name); errors.Is(err, os.ErrNotExist) {
+			err = nil
 		}
+	default:
+		for k, v := range low.shown.Xattrs {
+			if compared(k) {
+				old[k] = v
+			}
+		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	var diff []string
 	for k, v := range up {
-		if old, ok := low[k]; !ok || old != v {
+		if was, ok := old[k]; !ok || was != v {
 			diff = append(diff, k)
 		}
 	}
-	for k := range low {
+	for k := range old {
 		if _, ok := up[k]; !ok {
 			diff = append(diff, k)
 		}
 	}
 	slices.Sort(diff)
 	return diff, nil
+}
+
+func compared(xattr string) bool {
+	return !strings.HasPrefix(xattr, "trusted.overlay.") && !strings.HasPrefix(xattr, "user.") && xattr != "security.selinux"
 }
 
 func xattrs(dir *os.File, name string) (map[string]string, error) {
@@ -176,7 +193,7 @@ func xattrs(dir *os.File, name string) (map[string]string, error) {
 	out := map[string]string{}
 	val := make([]byte, 1<<16) // XATTR_SIZE_MAX
 	for k := range strings.SplitSeq(strings.TrimRight(string(buf[:n]), "\x00"), "\x00") {
-		if k == "" || strings.HasPrefix(k, "trusted.overlay.") || strings.HasPrefix(k, "user.") || k == "security.selinux" {
+		if k == "" || !compared(k) {
 			continue
 		}
 		m, err := unix.Lgetxattr(p, k, val)

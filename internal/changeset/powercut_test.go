@@ -24,8 +24,7 @@ func TestApplySurvivesAPowerCut(t *testing.T) {
 	}
 	// commit= keeps the journal from being written by itself in the meantime.
 	loop(t, disk, dir, "loop,commit=300")
-	root := openRoot(t, dir)
-	if err := Apply(root, approve(t, changes)); err != nil {
+	if err := apply(t, dir, approve(t, changes)); err != nil {
 		t.Fatal(err)
 	}
 	// What the loop device was given is in the file; what is still in the file

@@ -2,22 +2,22 @@
 
 // Package changeset turns a staging tree into a list of changes, and applies an
 // approved list to a root. Scan reads pairs of overlayfs lower and upper
-// directories and returns every difference; Apply writes what policy.Check
-// approved through one *os.Root, all of it or none. It decides nothing: whether
-// a change may be made is the policy's word.
+// directories and returns every difference from what the script was shown; Plan
+// turns what policy.Check approved into a transaction of the journal's. It decides nothing: whether a change may be made is the policy's word.
 package changeset
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/policy"
 )
 
@@ -27,6 +27,13 @@ import (
 type Layer struct {
 	At           string
 	Lower, Upper *os.File
+}
+
+// Seen is what the script saw beside the layers. Since is when that began, by the
+// clock of inodes; the zero time is never.
+type Seen struct {
+	Shown []journal.Shown
+	Since time.Time
 }
 
 // Limits bound a scan. Bytes is how long the files in the upper layers may be
@@ -54,9 +61,15 @@ const maxDepth = 100
 
 // Scan lists every difference of the layers' uppers against their lowers,
 // sorted by path. A copy-up that changed nothing, or only times, is none
-// (kernel: Documentation/filesystems/overlayfs.rst).
-func Scan(layers []Layer, lim Limits) ([]policy.Change, error) {
-	s := &scanner{lim: lim, names: map[inode]uint64{}}
+// (kernel: Documentation/filesystems/overlayfs.rst). Where the script was shown
+// something else than the root has, the difference is that from what it saw. A
+// changed path that someone else wrote while the script ran is journal.ErrMoved:
+// nobody knows which of the two states the script saw.
+func Scan(layers []Layer, seen Seen, lim Limits) ([]policy.Change, error) {
+	s := &scanner{lim: lim, since: seen.Since, names: map[inode]uint64{}, shown: map[string]journal.Shown{}}
+	for _, v := range seen.Shown {
+		s.shown[v.Path] = v
+	}
 	for _, l := range layers {
 		s.layer = l
 		if err := s.directory(l.At, l.Lower, l.Upper, false, 0); err != nil {
@@ -90,6 +103,8 @@ type scanner struct {
 	changes []policy.Change
 	links   []link           // parallel to changes: the identity of new files
 	names   map[inode]uint64 // how many changed names an inode has
+	shown   map[string]journal.Shown
+	since   time.Time
 }
 
 func (s *scanner) add(c policy.Change, st *unix.Stat_t) error {
@@ -130,13 +145,17 @@ func (s *scanner) directory(at string, lower, upper *os.File, hides bool, depth 
 	}
 	// The script removed the directory and made it anew: what was below and is
 	// not there again is gone.
-	below, err := readNames(lower)
+	below, err := s.below(at, lower)
 	if err != nil {
 		return err
 	}
 	for _, name := range below {
 		if _, there := slices.BinarySearch(names, name); !there {
-			if err := s.gone(path.Join(at, name), name, lower, depth); err != nil {
+			low, err := s.before(path.Join(at, name), name, lower)
+			if err == nil && low != nil {
+				err = s.gone(low, lower, depth)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -144,24 +163,24 @@ func (s *scanner) directory(at string, lower, upper *os.File, hides bool, depth 
 	return nil
 }
 
-// entry compares one name of an upper directory with the lower one's.
+// entry compares one name of an upper directory with what the script saw there.
 func (s *scanner) entry(at, name string, lower, upper *os.File, hides bool, depth int) error {
 	up, err := lstat(upper, name)
 	if err != nil {
 		return err
 	}
-	low, err := lstat(lower, name)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	low, err := s.before(at, name, lower)
+	if err != nil {
 		return err
 	}
 	if whiteout(up) {
 		if low == nil {
 			return nil // made and removed again
 		}
-		return s.gone(at, name, lower, depth)
+		return s.gone(low, lower, depth)
 	}
-	if low != nil && typeOf(low) == policy.Directory && typeOf(up) != policy.Directory {
-		if err := s.below(at, name, lower, depth); err != nil {
+	if low != nil && low.kind == policy.Directory && typeOf(up) != policy.Directory {
+		if err := s.goneBelow(low, lower, depth); err != nil {
 			return err
 		}
 	}
@@ -180,66 +199,65 @@ func (s *scanner) entry(at, name string, lower, upper *os.File, hides bool, dept
 	return s.descend(at, name, lower, upper, low, hides, depth)
 }
 
-func (s *scanner) descend(at, name string, lower, upper *os.File, low *unix.Stat_t, hides bool, depth int) error {
+func (s *scanner) descend(at, name string, lower, upper *os.File, low *before, hides bool, depth int) error {
 	sub, err := openDir(upper, name)
 	if err != nil {
 		return err
 	}
 	defer sub.Close()
-	var lowSub *os.File
-	if low != nil && typeOf(low) == policy.Directory {
-		if lowSub, err = openDir(lower, name); err != nil {
-			return err
-		}
+	lowSub, err := low.open(lower)
+	if err != nil {
+		return err
+	}
+	if lowSub != nil {
 		defer lowSub.Close()
 	}
 	return s.directory(at, lowSub, sub, hides, depth+1)
 }
 
 // gone records the removal of a path and of everything below it.
-func (s *scanner) gone(at, name string, lower *os.File, depth int) error {
-	st, err := lstat(lower, name)
-	if err != nil {
+func (s *scanner) gone(low *before, lower *os.File, depth int) error {
+	if err := s.settled(low); err != nil {
 		return err
 	}
-	c := policy.Change{Path: at, Op: policy.Delete, Type: typeOf(st), TypeBefore: typeOf(st), Attr: attrOf(st), Size: st.Size}
-	before := attrOf(st)
-	c.Before = &before
-	switch c.Type {
-	case policy.File:
-		if c.SHA256Before, _, err = digest(lower, name, -1); err != nil {
-			return err
-		}
-	case policy.Symlink:
-		if c.Target, err = readlink(lower, name); err != nil {
-			return err
-		}
+	c := policy.Change{Path: low.at, Op: policy.Delete, Type: low.kind, TypeBefore: low.kind, Attr: low.attr, Size: low.size, Own: low.own, Before: &low.attr}
+	var err error
+	if c.SHA256Before, err = low.digest(lower); err != nil {
+		return err
 	}
+	if c.Target, err = low.readlink(lower); err != nil {
+		return err
+	}
+	c.TargetBefore = c.Target
 	if err := s.add(c, nil); err != nil {
 		return err
 	}
 	if c.Type != policy.Directory {
 		return nil
 	}
-	return s.below(at, name, lower, depth)
+	return s.goneBelow(low, lower, depth)
 }
 
-// below records the removal of everything in a directory.
-func (s *scanner) below(at, name string, lower *os.File, depth int) error {
+// goneBelow records the removal of everything in a directory.
+func (s *scanner) goneBelow(low *before, lower *os.File, depth int) error {
 	if depth > maxDepth {
-		return &LimitError{Path: at, Reason: fmt.Sprintf("directories are nested deeper than %d", maxDepth)}
+		return &LimitError{Path: low.at, Reason: fmt.Sprintf("directories are nested deeper than %d", maxDepth)}
 	}
-	dir, err := openDir(lower, name)
-	if err != nil {
+	dir, err := low.open(lower)
+	if err != nil || dir == nil {
 		return err
 	}
 	defer dir.Close()
-	names, err := readNames(dir)
+	names, err := s.below(low.at, dir)
 	if err != nil {
 		return err
 	}
 	for _, n := range names {
-		if err := s.gone(path.Join(at, n), n, dir, depth+1); err != nil {
+		below, err := s.before(path.Join(low.at, n), n, dir)
+		if err == nil && below != nil {
+			err = s.gone(below, dir, depth+1)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -252,7 +270,7 @@ func (s *scanner) metadata(at string, lower, upper *os.File) error {
 	if err != nil {
 		return err
 	}
-	low, err := lstat(lower, "")
+	low, err := s.before(at, "", lower)
 	if err != nil {
 		return err
 	}
@@ -264,31 +282,31 @@ func (s *scanner) metadata(at string, lower, upper *os.File) error {
 }
 
 // compare returns the change of one path, or nil if there is none.
-func (s *scanner) compare(at, name string, lower, upper *os.File, low, up *unix.Stat_t) (*policy.Change, error) {
-	c := &policy.Change{Path: at, Op: policy.Create, Type: typeOf(up), Attr: attrOf(up)}
+func (s *scanner) compare(at, name string, lower, upper *os.File, low *before, up *unix.Stat_t) (*policy.Change, error) {
+	c := &policy.Change{Path: at, Op: policy.Create, Type: typeOf(up), Attr: attrOf(up), ModTime: up.Mtim.Nano()}
 	same := false
-	if low != nil {
-		before := attrOf(low)
-		c.Before, c.TypeBefore, c.Op = &before, typeOf(low), policy.Modify
-		same = c.TypeBefore == c.Type
-	}
 	var err error
+	if low != nil {
+		was := low.attr
+		c.Before, c.TypeBefore, c.Op, c.Own = &was, low.kind, policy.Modify, low.own
+		same = c.TypeBefore == c.Type
+		if c.TargetBefore, err = low.readlink(lower); err != nil {
+			return nil, err
+		}
+	}
 	switch c.Type {
 	case policy.File:
 		same, err = s.file(c, name, lower, upper, low, up, same)
 	case policy.Symlink:
-		if c.Target, err = readlink(upper, name); err == nil && same {
-			var before string
-			before, err = readlink(lower, name)
-			same = before == c.Target
-		}
+		c.Target, err = readlink(upper, name)
+		same = same && c.TargetBefore == c.Target
 	case policy.Device:
-		same = same && low.Rdev == up.Rdev
+		same = same && low.rdev == up.Rdev
 	}
 	if err != nil {
 		return nil, err
 	}
-	if c.Xattrs, err = xattrDifference(lower, upper, name, low != nil); err != nil {
+	if c.Xattrs, err = xattrDifference(low, lower, upper, name); err != nil {
 		return nil, err
 	}
 	if same {
@@ -297,12 +315,22 @@ func (s *scanner) compare(at, name string, lower, upper *os.File, low, up *unix.
 		}
 		c.Op = policy.Metadata
 	}
-	return c, nil
+	return c, s.settled(low)
+}
+
+// settled tells ErrMoved for a path that was written while the script ran. The
+// ctime of a directory is also that of its entries, which are looked at one by
+// one.
+func (s *scanner) settled(low *before) error {
+	if low == nil || s.since.IsZero() || low.kind == policy.Directory || !low.changed.After(s.since) {
+		return nil
+	}
+	return fmt.Errorf("%q: %w", low.at, journal.ErrMoved)
 }
 
 // file fills in what a regular file's change says of its content, and tells
-// whether the content is the root's.
-func (s *scanner) file(c *policy.Change, name string, lower, upper *os.File, low, up *unix.Stat_t, same bool) (bool, error) {
+// whether the content is what it was.
+func (s *scanner) file(c *policy.Change, name string, lower, upper *os.File, low *before, up *unix.Stat_t, same bool) (bool, error) {
 	c.Size = up.Size
 	if s.bytes += up.Size; s.bytes > s.lim.Bytes {
 		return false, &LimitError{Path: c.Path, Reason: fmt.Sprintf("the files written are together longer than %d bytes", s.lim.Bytes)}
@@ -318,11 +346,11 @@ func (s *scanner) file(c *policy.Change, name string, lower, upper *os.File, low
 	s.held += int64(len(c.Data))
 	layer, rel := s.layer, strings.TrimPrefix(strings.TrimPrefix(c.Path, s.layer.At), "/")
 	c.Open = func() (io.ReadCloser, error) { return openBeneath(layer.Upper, rel) }
-	if low == nil || c.TypeBefore != policy.File {
+	if c.TypeBefore != policy.File {
 		return false, nil
 	}
-	if c.SHA256Before, _, err = digest(lower, name, -1); err != nil {
+	if c.SHA256Before, err = low.digest(lower); err != nil {
 		return false, err
 	}
-	return same && low.Size == up.Size && c.SHA256Before == c.SHA256After, nil
+	return same && low.size == up.Size && c.SHA256Before == c.SHA256After, nil
 }

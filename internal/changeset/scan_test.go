@@ -284,7 +284,7 @@ func TestScanSparseFile(t *testing.T) {
 		o := newOverlay(t, standard)
 		o.sh(t, script)
 		began := time.Now()
-		_, err := Scan([]Layer{o.layer(t, "/")}, wideLimits)
+		_, err := Scan([]Layer{o.layer(t, "/")}, Seen{}, wideLimits)
 		if limit, is := errors.AsType[*LimitError](err); !is || !strings.Contains(limit.Reason, "together longer than") {
 			t.Errorf("Scan() after %q = %v; want a LimitError", script, err)
 		}
@@ -341,7 +341,7 @@ func TestScanLimits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o := newOverlay(t, tt.lower)
 			o.sh(t, tt.script)
-			changes, err := Scan([]Layer{o.layer(t, "/")}, tt.lim)
+			changes, err := Scan([]Layer{o.layer(t, "/")}, Seen{}, tt.lim)
 			limit, is := errors.AsType[*LimitError](err)
 			switch {
 			case tt.want == "" && err != nil:
@@ -358,7 +358,7 @@ func TestScanLayers(t *testing.T) {
 	root, data := newOverlay(t, standard), newOverlay(t, []entry{{"f", "f\n", 0o644}, {"g", "g\n", 0o644}})
 	root.sh(t, "echo x >etc/a; mkdir var")
 	data.sh(t, "echo x >f; echo n >n; rm g; chmod 700 .")
-	changes, err := Scan([]Layer{root.layer(t, "/"), data.layer(t, "/srv/data")}, wideLimits)
+	changes, err := Scan([]Layer{root.layer(t, "/"), data.layer(t, "/srv/data")}, Seen{}, wideLimits)
 	want := []string{"modify file /etc/a", "metadata directory /srv/data", "modify file /srv/data/f", "delete file /srv/data/g", "create file /srv/data/n", "create directory /var"}
 	if err != nil || !slices.Equal(short(changes), want) {
 		t.Fatalf("Scan() = %q, %v; want %q", short(changes), err, want)

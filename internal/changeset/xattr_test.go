@@ -22,37 +22,32 @@ import (
 func TestApplyKeepsXattrs(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
-	name := filepath.Join(dir, "etc/rsyslog.d/10-image.conf")
+	name := filepath.Join(dir, "etc/default/slurmd")
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(name, []byte("*.* @@192.0.2.1:514\n"), 0o644); err != nil {
+	if err := os.WriteFile(name, []byte("SLURMD_OPTIONS=\"-v\"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Setxattr(name, "trusted.ctxagent-test", []byte("kept"), 0); err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
 	before := policy.Attr{Mode: 0o644}
-	content := []byte("*.* @@192.0.2.2:514\n")
+	content := []byte("SLURMD_OPTIONS=\"-vv\"\n")
 	digest := func(b []byte) string { sum := sha256.Sum256(b); return hex.EncodeToString(sum[:]) }
 	p, err := policy.Parse("default", dist.Policy)
 	if err != nil {
 		t.Fatal(err)
 	}
 	approved, err := p.Check(policy.Proposal{Changes: []policy.Change{{
-		Path: "/etc/rsyslog.d/10-image.conf", Op: policy.Modify, Type: policy.File, TypeBefore: policy.File, Attr: before, Before: &before,
-		Size: int64(len(content)), Data: content, SHA256Before: digest([]byte("*.* @@192.0.2.1:514\n")), SHA256After: digest(content),
+		Path: "/etc/default/slurmd", Op: policy.Modify, Type: policy.File, TypeBefore: policy.File, Attr: before, Before: &before,
+		Size: int64(len(content)), Data: content, SHA256Before: digest([]byte("SLURMD_OPTIONS=\"-v\"\n")), SHA256After: digest(content),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
 	}}}, policy.Accounts{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Apply(root, approved); err != nil {
+	if err := apply(t, dir, approved); err != nil {
 		t.Fatal(err)
 	}
 	value := make([]byte, 10)

@@ -51,10 +51,16 @@ type Change struct {
 	// files' contents, empty for everything else.
 	SHA256Before, SHA256After string
 	Target                    string   // of a symlink
+	TargetBefore              string   // of the symlink that was there
 	Xattrs                    []string // names that differ from the root's
 	// LinkedOutside tells that the file has a further name that is not among
 	// the changes.
 	LinkedOutside bool
+	// Own tells that the same context made the path: the image has none. What
+	// is not Own and has a Before is the image's.
+	Own bool
+	// ModTime is the time of the new state's content, in nanoseconds since 1970.
+	ModTime int64
 	// Data is the content of a regular file of at most MaxChecked bytes;
 	// longer ones have none, and no grammar accepts them.
 	Data []byte

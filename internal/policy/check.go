@@ -141,8 +141,11 @@ func (p *Policy) checkChange(c Change, acc Accounts) (Decided, []Refusal) {
 	if rule == nil {
 		return Decided{}, no("path", "no class of the policy covers this path: `ctxagent policy show` lists what a site may change")
 	}
-	if c.Op == Delete {
+	if c.Op == Delete && !c.Own {
 		return Decided{}, no("delete", "deleting what the image brought is refused: leave the file, or override it in a file of its own")
+	}
+	if c.Op == Delete {
+		return Decided{Change: c, Class: class, Rule: rule.Path}, nil
 	}
 	if why := checkAttr(c, rule, acc); why != "" {
 		return Decided{}, no("mode", "%s", why)
@@ -157,7 +160,20 @@ func (p *Policy) checkChange(c Change, acc Accounts) (Decided, []Refusal) {
 			return Decided{}, r
 		}
 	}
+	if c.Before != nil && !c.Own && c.Type != Directory && !rule.alters() {
+		return Decided{}, no("image-file", "the image brought this %s, and what %s matches of the image stays as it is: write to a name of your own", c.Type, rule.Path)
+	}
 	return Decided{Change: c, Class: class, Rule: rule.Path}, nil
+}
+
+// alters tells whether a rule lets a site alter what the image brought. Named by
+// itself a file is the site's to configure; matched by a glob it may be the
+// image's own drop-in, which an altered or emptied one would undo.
+func (r *PathRule) alters() bool {
+	if r.ImageFiles == "" {
+		return !strings.ContainsAny(r.Path, "*?[")
+	}
+	return r.ImageFiles == "replace"
 }
 
 // forbiddenKind refuses what no policy can allow because of what it is.

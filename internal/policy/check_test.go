@@ -41,6 +41,7 @@ func with(c Change, edits ...func(*Change)) Change {
 
 func mode(m uint32) func(*Change)     { return func(c *Change) { c.Attr.Mode = m } }
 func owner(u, g uint32) func(*Change) { return func(c *Change) { c.Attr.UID, c.Attr.GID = u, g } }
+func own(c *Change)                   { c.Own = true }
 func kind(t Type) func(*Change)       { return func(c *Change) { c.Type = t } }
 
 // was makes a change one of something that the root has.
@@ -133,6 +134,12 @@ func TestCheckRefuses(t *testing.T) {
 		{"upper case", file("/ETC/rsyslog.d/50-site.conf", forward), "path", "no class"},
 		{"a temporary file of an editor", file("/etc/rsyslog.d/.50-site.conf.swp", forward), "path", "no class"},
 
+		{"the image's drop-in altered", with(file("/etc/rsyslog.d/50-default.conf", forward), was(Modify, File, root644)), "image-file", "a name of your own"},
+		{"the image's drop-in emptied", with(file("/etc/rsyslog.d/50-default.conf", ""), was(Modify, File, root644)), "image-file", "stays as it is"},
+		{"the image's drop-in hidden by its mode", with(file("/etc/rsyslog.d/50-default.conf", forward), mode(0), was(Metadata, File, root644)), "image-file", "/etc/rsyslog.d/*.conf"},
+		{"the image's program in a tree", with(file("/opt/condor/x", "x"), was(Modify, File, root644)), "image-file", "/opt/condor/**"},
+		{"the image's symlink in a tree", with(symlink("/opt/condor/x", "y"), was(Modify, Symlink, Attr{Mode: 0o777})), "image-file", "symlink"},
+		{"deletion of the context's own file outside of all classes", with(file("/etc/motd", ""), was(Delete, File, root644), own), "path", "no class"},
 		{"deletion", with(file("/etc/rsyslog.d/50-default.conf", ""), was(Delete, File, root644)), "delete", "deleting"},
 		{"deletion in a tree", with(dir("/opt/condor"), was(Delete, Directory, Attr{Mode: 0o755})), "delete", "deleting"},
 		{"deletion of a setuid file is a deletion", with(file("/opt/condor/x", ""), mode(0o4755), was(Delete, File, Attr{Mode: 0o4755})), "delete", "deleting"},
@@ -198,8 +205,8 @@ func TestCheckAccepts(t *testing.T) {
 		{"the directory of an owner", with(dir("/etc/munge"), mode(0o700), owner(105, 115)), "batch", "/etc/munge/munge.key"},
 		{"a key of munge's", with(file("/etc/munge/munge.key", strings.Repeat("k", 1024)), mode(0o400), owner(105, 115)), "batch", "/etc/munge/munge.key"},
 		{"a key that is not text", with(file("/etc/munge/munge.key", "\x00\xff\n"), mode(0o400)), "batch", "/etc/munge/munge.key"},
-		{"the image's owner is kept", with(file("/etc/rsyslog.d/50.conf", forward), owner(1000, 1000), was(Modify, File, Attr{Mode: 0o644, UID: 1000, GID: 1000})), "syslog", "/etc/rsyslog.d/*.conf"},
-		{"tightened mode", with(file("/etc/rsyslog.d/50.conf", forward), mode(0o600), was(Metadata, File, Attr{Mode: 0o644})), "syslog", "/etc/rsyslog.d/*.conf"},
+		{"the image's owner is kept", with(file("/etc/rsyslog.d/50.conf", forward), owner(1000, 1000), was(Modify, File, Attr{Mode: 0o644, UID: 1000, GID: 1000}), own), "syslog", "/etc/rsyslog.d/*.conf"},
+		{"tightened mode", with(file("/etc/rsyslog.d/50.conf", forward), mode(0o600), was(Metadata, File, Attr{Mode: 0o644}), own), "syslog", "/etc/rsyslog.d/*.conf"},
 		{"the tree itself", dir("/opt/condor"), "batch", "/opt/condor/**"},
 		{"below the tree", dir("/opt/condor/a/b"), "batch", "/opt/condor/**"},
 		{"its parent", dir("/opt"), "batch", "/opt/condor/**"},
@@ -209,7 +216,10 @@ func TestCheckAccepts(t *testing.T) {
 		{"symlink up inside the tree", symlink("/opt/condor/bin/a", "../sbin/b"), "batch", "/opt/condor/**"},
 		{"absolute symlink inside the tree", symlink("/opt/condor/current", "/opt/condor/23.0"), "batch", "/opt/condor/**"},
 		{"symlink between files of one grammar", symlink("/etc/rsyslog.d/b.conf", "a.conf"), "syslog", "/etc/rsyslog.d/*.conf"},
-		{"symlink changed", with(symlink("/opt/condor/current", "24.0"), was(Modify, Symlink, Attr{Mode: 0o777})), "batch", "/opt/condor/**"},
+		{"symlink changed", with(symlink("/opt/condor/current", "24.0"), was(Modify, Symlink, Attr{Mode: 0o777}), own), "batch", "/opt/condor/**"},
+		{"the same context's file deleted", with(file("/etc/rsyslog.d/50.conf", ""), was(Delete, File, Attr{Mode: 0o644}), own), "syslog", "/etc/rsyslog.d/*.conf"},
+		{"the image's file of a rule that names it", with(file("/etc/default/slurmd", "SLURMD_OPTIONS=\"-v\"\n"), was(Modify, File, Attr{Mode: 0o644})), "batch", "/etc/default/slurmd"},
+		{"the image's file given another mode", with(file("/etc/default/slurmd", "SLURMD_OPTIONS=\"-v\"\n"), mode(0o600), was(Metadata, File, Attr{Mode: 0o644})), "batch", "/etc/default/slurmd"},
 		{"the largest file of a tree", with(file("/opt/slurm/x", ""), func(c *Change) { c.Size, c.Data = 64<<20, nil }), "batch", "/opt/slurm/**"},
 	} {
 		ok, err := p.Check(Proposal{Changes: []Change{tt.c}}, testAccounts)
@@ -463,6 +473,31 @@ func TestMatchPath(t *testing.T) {
 	} {
 		if got := matchPath(tt.glob, tt.path); got != tt.want {
 			t.Errorf("matchPath(%q, %q) = %v; want %v", tt.glob, tt.path, got, tt.want)
+		}
+	}
+}
+
+// The endorser can say otherwise for each path.
+func TestImageFiles(t *testing.T) {
+	c := with(file("/etc/rsyslog.d/50.conf", forward), was(Modify, File, Attr{Mode: 0o644}))
+	for _, tt := range []struct {
+		path, word string
+		refused    bool
+	}{
+		{"/etc/rsyslog.d/*.conf", "", true}, {"/etc/rsyslog.d/*.conf", "keep", true}, {"/etc/rsyslog.d/*.conf", "replace", false},
+		{"/etc/rsyslog.d/**", "", true}, {"/etc/rsyslog.d/5[0].conf", "", true}, {"/etc/rsyslog.d/5?.conf", "", true},
+		{"/etc/rsyslog.d/50.conf", "", false}, {"/etc/rsyslog.d/50.conf", "keep", true}, {"/etc/rsyslog.d/50.conf", "replace", false},
+	} {
+		text := strings.Replace(small, "/etc/rsyslog.d/*.conf", "'"+tt.path+"'", 1)
+		if tt.word != "" {
+			text = strings.Replace(text, "        grammar: rsyslog", "        grammar: rsyslog\n        image_files: "+tt.word, 1)
+		}
+		p, err := Parse("p", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := refusals(t, p, nil, c); (len(got) > 0) != tt.refused {
+			t.Errorf("rule %s, image_files %q: Check() refuses %v; want refused: %v", tt.path, tt.word, got, tt.refused)
 		}
 	}
 }

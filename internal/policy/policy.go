@@ -34,6 +34,7 @@ type Policy struct {
 	Limits  Limits  `yaml:"limits"`
 	Media   Media   `yaml:"media"`
 	Network Network `yaml:"network"`
+	Stages  Stages  `yaml:"stages"`
 
 	name, digest string
 }
@@ -64,6 +65,10 @@ type PathRule struct {
 	Owners   []string `yaml:"owners"`    // accounts beside root that may own it
 	Exec     bool     `yaml:"exec"`      // execute bits are allowed
 	Allow    []string `yaml:"allow"`     // directives added to the grammar
+	// ImageFiles says whether files that the image brought may be altered:
+	// "keep" or "replace". If it is empty, the one file of a path without a
+	// glob may, and what a glob matches may not.
+	ImageFiles string `yaml:"image_files"`
 }
 
 // Limits bound what one stage may use.
@@ -83,6 +88,22 @@ type Media struct {
 	WritableDisks bool     `yaml:"writable_disks"` // look at those, too
 	MaxBytes      Size     `yaml:"max_bytes"`      // of all files together
 	MaxFiles      int      `yaml:"max_files"`      // entries of any type
+	Absent        string   `yaml:"absent"`         // a boot without a disc: "keep" what an earlier one's did, or "revert" it
+}
+
+// The words of media.absent and stages.run.
+const (
+	Keep           = "keep"
+	Revert         = "revert"
+	EveryBoot      = "every-boot"
+	OncePerContext = "once-per-context"
+)
+
+// Stages says when scripts are run.
+type Stages struct {
+	// Run is "every-boot", or "once-per-context": not again for the same disc on
+	// the same machine, once a stage has succeeded.
+	Run string `yaml:"run"`
 }
 
 // Network says what "configured" means.
@@ -103,6 +124,7 @@ func (p *Policy) Digest() string { return p.digest }
 func Parse(name string, data []byte) (*Policy, error) {
 	sum := sha256.Sum256(data)
 	p := &Policy{name: name, digest: hex.EncodeToString(sum[:]), Media: Media{Wait: absent}}
+	p.Media.Absent, p.Stages.Run = Keep, EveryBoot // what stands where the file says nothing
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(p); err != nil {
@@ -176,6 +198,12 @@ func (p *Policy) validate(tree *yaml.Node) []string {
 			}
 		}
 	}
+	for _, w := range p.words() {
+		section, key, _ := strings.Cut(w.key, ".")
+		if !slices.Contains(w.known, w.v) {
+			fault(fmt.Sprintf("%s is %q; known are %s", w.key, w.v, strings.Join(w.known, " and ")), section, key)
+		}
+	}
 	for _, b := range p.bounds() {
 		section, key, _ := strings.Cut(b.key, ".")
 		switch {
@@ -186,6 +214,19 @@ func (p *Policy) validate(tree *yaml.Node) []string {
 		}
 	}
 	return faults
+}
+
+// choice is a value that has to be one of a few words.
+type choice struct {
+	key, v string
+	known  []string
+}
+
+func (p *Policy) words() []choice {
+	return []choice{
+		{"media.absent", p.Media.Absent, []string{Keep, Revert}},
+		{"stages.run", p.Stages.Run, []string{EveryBoot, OncePerContext}},
+	}
 }
 
 // bound is what a value has to lie in.
@@ -279,6 +320,8 @@ func (r *PathRule) validate() error {
 		return fmt.Errorf("%q: unknown grammar %q; known are %s", r.Path, r.Grammar, strings.Join(grammar.Formats(), ", "))
 	case r.Content == "opaque" && r.MaxBytes <= 0:
 		return fmt.Errorf("%q: an opaque file needs max_bytes", r.Path)
+	case r.ImageFiles != "" && r.ImageFiles != Keep && r.ImageFiles != "replace":
+		return fmt.Errorf("%q: image_files is %q; known are keep and replace", r.Path, r.ImageFiles)
 	case len(r.Allow) > 0 && r.Grammar == "":
 		return fmt.Errorf("%q: allow adds directives to a grammar, and this path has none", r.Path)
 	}

@@ -73,6 +73,18 @@ func TestSmallPolicyParses(t *testing.T) {
 	}
 }
 
+// What a policy does not say of absent discs and of stages is the first way.
+func TestWordsThatMayBeLeftOut(t *testing.T) {
+	p, err := Parse("p", []byte(small))
+	if err != nil || p.Media.Absent != Keep || p.Stages.Run != EveryBoot {
+		t.Errorf("Parse() = %+v, %v; want media.absent keep and stages.run every-boot", p, err)
+	}
+	p, err = Parse("p", []byte(strings.Replace(small, "  wait: 10s", "  wait: 10s\n  absent: revert", 1)+"stages:\n  run: once-per-context\n"))
+	if err != nil || p.Media.Absent != Revert || p.Stages.Run != OncePerContext {
+		t.Errorf("Parse() = %+v, %v; want what the policy says", p, err)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -141,6 +153,11 @@ func TestParseRefuses(t *testing.T) {
 		{"neither grammar nor content", "        grammar: rsyslog\n", "", []string{"grammar: NAME or content: opaque"}},
 		{"both grammar and content", "grammar: rsyslog", "grammar: rsyslog\n        content: opaque\n        max_bytes: 1KiB", []string{"grammar: NAME or content: opaque"}},
 		{"unknown grammar", "grammar: rsyslog", "grammar: syslogd", []string{`unknown grammar "syslogd"`, "rsyslog"}},
+		{"unknown word for image files", "grammar: rsyslog", "grammar: rsyslog\n        image_files: change", []string{"line 5", `image_files is "change"`, "keep and replace"}},
+		{"unknown word for an absent disc", "  wait: 10s", "  wait: 10s\n  absent: remove", []string{`media.absent is "remove"`, "keep and revert", "line"}},
+		{"no word for an absent disc", "  wait: 10s", "  wait: 10s\n  absent: ''", []string{"media.absent"}},
+		{"unknown word for the stages", "version: 1", "version: 1\nstages: {run: once}", []string{"line 2", `stages.run is "once"`, "every-boot and once-per-context"}},
+		{"unknown key of the stages", "version: 1", "version: 1\nstages: {runs: once}", []string{"line 2", `"runs"`}},
 		{"unknown content", "grammar: rsyslog", "content: any", []string{`content is "any"`}},
 		{"opaque without max_bytes", "grammar: rsyslog", "content: opaque", []string{"max_bytes"}},
 		{"opaque with zero max_bytes", "grammar: rsyslog", "content: opaque\n        max_bytes: 0", []string{"max_bytes"}},

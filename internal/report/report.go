@@ -240,7 +240,8 @@ func nonNil[T any](s []T) []T {
 }
 
 // Write puts the receipt into a directory of root as STAGE.json, whole or not
-// at all, for root's eyes alone: what a script printed may hold secrets.
+// at all, for root's eyes alone: what a script printed may hold secrets. It
+// returns when the receipt would outlive a loss of power.
 func (r *Receipt) Write(root *os.Root, dir string) error {
 	b, err := r.Marshal()
 	if err != nil {
@@ -252,10 +253,30 @@ func (r *Receipt) Write(root *os.Root, dir string) error {
 	if err := root.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := root.WriteFile(tmp, b, 0o600); err != nil {
+	if err := writeSynced(root, tmp, b); err != nil {
 		return err
 	}
-	return root.Rename(tmp, name)
+	if err := root.Rename(tmp, name); err != nil {
+		return err
+	}
+	d, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close()) // the new name (fsync(2), NOTES)
+}
+
+// writeSynced makes a file whose content is durable before it gets its name.
+func writeSynced(root *os.Root, name string, b []byte) (err error) {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 // Remove takes the receipts of stages away, if they are there.

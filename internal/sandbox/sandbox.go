@@ -57,20 +57,26 @@ type Entry struct {
 	UID    uint32
 	GID    uint32
 	Data   []byte // of a ShowFile
+	From   string // or the file on the host that has them, and its extended attributes
 	Target string // of a ShowSymlink
 }
 
 // Kind is what an Entry shows.
 type Kind string
 
-// The kinds of entries. ShowEmpty shows a file, a directory or nothing as empty
-// if the root has it: for secrets that no script needs. What is mounted below
-// one is not shown; a write there is one to the file system around it.
+// The kinds of entries. ShowDirectory makes a directory if the root has none;
+// ShowAttributes makes one, or gives mode and owner to the root's. ShowEmpty shows a
+// file, a directory or nothing as empty if the root has it: for secrets that no
+// script needs. ShowAbsent hides what the root has. What is
+// mounted below a ShowEmpty is not shown; a write there is one to the file system
+// around it.
 const (
-	ShowFile      Kind = "file"
-	ShowDirectory Kind = "directory"
-	ShowSymlink   Kind = "symlink"
-	ShowEmpty     Kind = "empty"
+	ShowFile       Kind = "file"
+	ShowDirectory  Kind = "directory"
+	ShowAttributes Kind = "attributes"
+	ShowSymlink    Kind = "symlink"
+	ShowEmpty      Kind = "empty"
+	ShowAbsent     Kind = "absent"
 )
 
 const (

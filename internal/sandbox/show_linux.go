@@ -5,6 +5,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
@@ -79,8 +80,13 @@ func showEntry(e Entry, rel, lower, over string) (bool, error) {
 		return false, err
 	}
 	switch {
-	case e.Kind == ShowEmpty && !there, e.Kind == ShowDirectory && there:
+	case (e.Kind == ShowEmpty || e.Kind == ShowAbsent) && !there, e.Kind == ShowDirectory && there:
 		return false, nil
+	}
+	if e.Kind == ShowAttributes && there { // made as the root has it, for the extended attributes
+		if err := parents(rel, lower, over); err != nil {
+			return false, err
+		}
 	}
 	if err := parents(path.Dir(rel), lower, over); err != nil {
 		return false, err
@@ -136,7 +142,12 @@ func placeEntry(e Entry, p string, st *unix.Stat_t) error {
 			return err
 		}
 		return unix.Lsetxattr(p, "trusted.overlay.opaque", []byte("y"), 0)
-	case ShowFile, ShowDirectory, ShowSymlink:
+	case ShowAbsent: // overlayfs's whiteout
+		if err := unix.Mknod(p, unix.S_IFCHR, 0); err != nil {
+			return &os.PathError{Op: "mknod", Path: p, Err: err}
+		}
+		return nil
+	case ShowFile, ShowDirectory, ShowAttributes, ShowSymlink:
 		return showNew(e, p)
 	}
 	return fmt.Errorf("unknown kind %q", e.Kind)
@@ -144,12 +155,12 @@ func placeEntry(e Entry, p string, st *unix.Stat_t) error {
 
 func showNew(e Entry, p string) error {
 	switch e.Kind {
-	case ShowDirectory:
+	case ShowDirectory, ShowAttributes:
 		if err := os.Mkdir(p, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
 	case ShowFile:
-		if err := os.WriteFile(p, e.Data, 0o600); err != nil {
+		if err := showFile(e, p); err != nil {
 			return err
 		}
 	case ShowSymlink:
@@ -161,4 +172,25 @@ func showNew(e Entry, p string) error {
 		return err
 	}
 	return unix.Chmod(p, e.Mode)
+}
+
+func showFile(e Entry, p string) (err error) {
+	if e.From == "" {
+		return os.WriteFile(p, e.Data, 0o600)
+	}
+	fd, err := unix.Open(e.From, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: e.From, Err: err}
+	}
+	in := os.NewFile(uintptr(fd), e.From)
+	defer in.Close()
+	out, err := os.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return copyXattrs(e.From, p)
 }

@@ -16,12 +16,14 @@ import (
 func remember(shown []sandbox.Entry, changes []policy.Decided) ([]sandbox.Entry, error) {
 	for _, c := range changes {
 		e := sandbox.Entry{Path: c.Path, Mode: c.Attr.Mode, UID: c.Attr.UID, GID: c.Attr.GID}
-		switch c.Type {
-		case policy.Directory:
+		switch {
+		case c.Op == policy.Delete:
+			e.Kind = sandbox.ShowAbsent
+		case c.Type == policy.Directory:
 			e.Kind = sandbox.ShowDirectory
-		case policy.Symlink:
+		case c.Type == policy.Symlink:
 			e.Kind, e.Target = sandbox.ShowSymlink, c.Target
-		case policy.File:
+		case c.Type == policy.File:
 			e.Kind = sandbox.ShowFile
 			var err error
 			if e.Data, err = staged(c); err != nil {

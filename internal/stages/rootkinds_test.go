@@ -3,6 +3,7 @@
 package stages
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ctxagent/ctxagent/dist"
+	"github.com/ctxagent/ctxagent/internal/policy"
 )
 
 // ownMounts gives the test a mount namespace, which ends with its thread: Go ends
@@ -202,10 +206,29 @@ func newRoot(t *testing.T, i int) (*Machine, []string) {
 		seed(t, filepath.Join(dir, m))
 	}
 	label(t, filepath.Join(dir, "etc/rsyslog.d"), filepath.Join(dir, "etc/rsyslog.d/50-default.conf"))
+	// The journal's place, which the first stage would make, and has to be there
+	// and writable on a root that is read-only.
+	own := filepath.Join(dir, "var/lib/ctxagent")
+	if err := os.MkdirAll(own, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if roots[i].fixed {
+		tmpfs(t, own)
 		readOnly(t, dir)
 	}
-	return machineOn(t, dir), mounts
+	return editable(t, machineOn(t, dir)), mounts
+}
+
+// editable lets a script edit the drop-ins of the image, too.
+func editable(t *testing.T, m *Machine) *Machine {
+	t.Helper()
+	const rule = "grammar: rsyslog\n"
+	p, err := policy.Parse("policy.yaml", bytes.Replace(dist.Policy, []byte(rule), []byte(rule+"        image_files: replace\n"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Policy = p
+	return m
 }
 
 // labels are what an image may attach to a file beside its content.
@@ -252,6 +275,9 @@ func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if p == filepath.Join(dir, "var/lib/ctxagent") {
+			return filepath.SkipDir // the journal
+		}
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ctxagent/ctxagent/internal/changeset"
+	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/sandbox"
@@ -39,8 +41,13 @@ type Machine struct {
 	RootPath string // the same, for the sandbox
 	Work     string // an empty directory for the sandbox's workspace
 	Policy   *policy.Policy
+	Journal  *journal.Journal
+	ID       string // of the machine, its DMI product UUID; "" where it has none
 	// Activate acts on accepted unit requests; nil leaves them undone.
 	Activate func([]policy.UnitRequest) []report.Unit
+	// FileState tells how a unit is enabled, so that it can be put back; nil
+	// where there is no service manager.
+	FileState func(unit string) (string, error)
 	// Line is called for each line of a script's output.
 	Line func(stage, line string)
 	// Rehearse ends a stage before anything is applied.
@@ -64,6 +71,12 @@ type Context struct {
 func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 	began := time.Now()
 	defer func() { r.Durations["stage"] = time.Since(began).Milliseconds() }()
+	goal := journal.Goal{Context: journal.Context{Disc: c.Disc.Digest, Machine: m.ID}, Stage: rank(r.Stage)}
+	if m.done(goal) {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the %s has succeeded on this machine with this disc before, and the policy's stages.run is %s: it is not run again", r.Stage, policy.OncePerContext))
+		r.End(report.Unchanged, nil)
+		return
+	}
 	s, err := load(c, r.Stage)
 	if err != nil {
 		r.End(report.Failed, err)
@@ -71,12 +84,23 @@ func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 	}
 	if s == nil {
 		r.Warnings = append(r.Warnings, missing(c, r.Stage))
-		r.End(report.Unchanged, nil)
+		m.accept(r, policy.Approved{}, goal) // what another disc did goes all the same
+		return
+	}
+	view, err := m.Journal.View(goal.Context, goal.Stage)
+	if err != nil {
+		r.End(report.Failed, err)
 		return
 	}
 	r.Script = &report.Script{Path: s.name, Digest: s.digest}
 	r.Warnings = append(r.Warnings, s.warnings...)
-	res, err := m.run(ctx, c, s, r)
+	since, err := m.stamp()
+	if err != nil {
+		endUnrun(r, s, fmt.Errorf("%w: %w", sandbox.ErrUnsupported, err))
+		return
+	}
+	seen := changeset.Seen{Shown: view, Since: since}
+	res, err := m.run(ctx, c, s, r, view)
 	if err != nil {
 		endUnrun(r, s, err)
 		return
@@ -86,17 +110,45 @@ func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("close the staging tree: %v", err))
 		}
 	}()
-	m.conclude(ctx, c, r, s, res)
+	m.conclude(ctx, c, r, s, res, seen, goal)
+}
+
+// stamp is the present by the clock from which inodes get their ctime: it runs
+// behind that of time(2) by up to a tick.
+func (m *Machine) stamp() (time.Time, error) {
+	name := filepath.Join(m.Work, "stamp")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		return time.Time{}, err
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), os.Remove(name)
+}
+
+// rank is a stage's place in the order.
+func rank(stage string) int {
+	if stage == Epilog {
+		return 1
+	}
+	return 0
+}
+
+// done tells that a stage is not to be run again.
+func (m *Machine) done(g journal.Goal) bool {
+	rec := m.Journal.Record()
+	return m.Policy.Stages.Run == policy.OncePerContext && !m.Rehearse && rec.Context == g.Context && slices.Contains(rec.Done, g.Stage)
 }
 
 // run starts the script and notes in the receipt how it ended.
-func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Receipt) (*sandbox.Result, error) {
+func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Receipt, view []journal.Shown) (*sandbox.Result, error) {
 	began := time.Now()
 	env, warnings := environment(c, r)
 	r.Warnings = append(r.Warnings, warnings...)
 	res, err := sandbox.Run(ctx, sandbox.Spec{
 		Root: m.RootPath, Work: m.Work, Context: c.Dir, Command: s.command, Else: s.other, Env: env,
-		Show:  append(slices.Clone(secrets), m.shown...),
+		Show:  slices.Concat(secrets, without(m.shown, view, m.RootPath), m.shown),
 		Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
 		Processes: m.Policy.Limits.Processes, Memory: int64(m.Policy.Limits.Memory),
 		Line: func(l string) {
@@ -171,7 +223,7 @@ func endUnrun(r *report.Receipt, s *script, err error) {
 
 // conclude reads what the script left and decides. A script that failed has its
 // changes listed too: they tell how far it came.
-func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s *script, res *sandbox.Result) {
+func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s *script, res *sandbox.Result, seen changeset.Seen, goal journal.Goal) {
 	began := time.Now()
 	var (
 		approved policy.Approved
@@ -179,10 +231,10 @@ func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s 
 		err      error
 	)
 	if !res.Full { // a file that was cut off says nothing about the script
-		approved, err = m.check(r, s, res)
+		approved, err = m.check(r, s, res, seen)
 	}
 	if err == nil && res.ExitStatus == 0 && !res.TimedOut {
-		approved, err = m.confirm(ctx, c, r, s, approved)
+		approved, err = m.confirm(ctx, c, r, s, seen.Shown, approved)
 	}
 	r.Durations["check"] = time.Since(began).Milliseconds()
 	switch {
@@ -203,17 +255,17 @@ func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s 
 	case err != nil:
 		r.End(report.Failed, err)
 	default:
-		m.accept(r, approved)
+		m.accept(r, approved, goal)
 	}
 }
 
 // check scans the staging tree and holds it against the policy.
-func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result) (policy.Approved, error) {
+func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result, seen changeset.Seen) (policy.Approved, error) {
 	var layers []changeset.Layer
 	for _, l := range res.Layers {
 		layers = append(layers, changeset.Layer(l))
 	}
-	changes, err := changeset.Scan(layers, changeset.Limits{Changes: m.Policy.Limits.Changes, Bytes: int64(m.Policy.Limits.Bytes)})
+	changes, err := changeset.Scan(layers, seen, changeset.Limits{Changes: m.Policy.Limits.Changes, Bytes: int64(m.Policy.Limits.Bytes)})
 	var limit *changeset.LimitError
 	if errors.As(err, &limit) {
 		err = &policy.RefusedError{Refusals: []policy.Refusal{{Path: limit.Path, Rule: "limits", Reason: limit.Reason + " (the scan stopped at this path)"}}}
@@ -242,8 +294,8 @@ func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result) (poli
 }
 
 // confirm asks the validators about what the policy accepted.
-func (m *Machine) confirm(ctx context.Context, c Context, r *report.Receipt, s *script, a policy.Approved) (policy.Approved, error) {
-	refusals, err := m.validate(ctx, c, r, a)
+func (m *Machine) confirm(ctx context.Context, c Context, r *report.Receipt, s *script, view []journal.Shown, a policy.Approved) (policy.Approved, error) {
+	refusals, err := m.validate(ctx, c, r, view, a)
 	if len(refusals) > 0 {
 		err = &policy.RefusedError{Refusals: refusals}
 		note(r, s, err)
@@ -269,61 +321,6 @@ func things(n int) string {
 		return "one thing"
 	}
 	return fmt.Sprintf("%d things", n)
-}
-
-// accept applies what was approved, unless this is a rehearsal, and then asks
-// for the units.
-func (m *Machine) accept(r *report.Receipt, a policy.Approved) {
-	began := time.Now()
-	changes := a.Changes()
-	r.Changes = nil
-	for _, c := range changes {
-		rc := report.FromChange(c.Change)
-		rc.Class, rc.Rule = c.Class, c.Rule
-		r.Changes = append(r.Changes, rc)
-	}
-	outcome := report.Unchanged
-	if len(changes) > 0 {
-		outcome = report.Applied
-	}
-	var err error
-	if m.Rehearse {
-		m.shown, err = remember(m.shown, changes)
-	} else {
-		err = changeset.Apply(m.Root, a)
-	}
-	var leftover *changeset.LeftoverError
-	if errors.As(err, &leftover) {
-		r.Warnings, err = append(r.Warnings, leftover.Error()), nil
-	}
-	r.Durations["apply"] = time.Since(began).Milliseconds()
-	if err != nil {
-		r.End(report.Failed, err)
-		return
-	}
-	r.Units = m.act(a.Units(), len(changes) > 0)
-	r.End(outcome, nil)
-}
-
-// act asks for the accepted units. A restart or reload is for a changed
-// configuration: where nothing changed, nothing is restarted.
-func (m *Machine) act(reqs []policy.UnitRequest, changed bool) []report.Unit {
-	var out []report.Unit
-	var todo []policy.UnitRequest
-	for _, q := range reqs {
-		switch {
-		case !changed && q.Verb != "start" && q.Verb != "enable":
-			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: nothing changed"})
-		case m.Rehearse || m.Activate == nil:
-			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "would be asked for"})
-		default:
-			todo = append(todo, q)
-		}
-	}
-	if len(todo) > 0 {
-		out = append(out, m.Activate(todo)...)
-	}
-	return out
 }
 
 // Monotonic is CLOCK_MONOTONIC in microseconds, the time of a receipt's clock.

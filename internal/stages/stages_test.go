@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ctxagent/ctxagent/dist"
+	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/sandbox"
@@ -57,7 +58,7 @@ func fillRoot(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatalf("busybox is needed (apt-get install busybox-static): %v", err)
 	}
-	for _, d := range []string{"bin", "etc/rsyslog.d", "etc/condor/config.d", "etc/munge", "opt"} {
+	for _, d := range []string{"bin", "etc/rsyslog.d", "etc/condor/config.d", "etc/default", "etc/munge", "opt"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -65,6 +66,7 @@ func fillRoot(t *testing.T, dir string) {
 	for name, content := range map[string]string{
 		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nmunge:x:105:105::/:/bin/false\n", "etc/group": "root:x:0:\nmunge:x:115:\n",
 		"etc/shadow": "root:secret:1::::::\n", "etc/rsyslog.d/50-default.conf": "*.* @old.example.org\n", "etc/motd": "hello\n",
+		"etc/default/slurmd": "SLURMD_OPTIONS=\"-v\"\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
@@ -92,7 +94,25 @@ func machineOn(t *testing.T, dir string) *Machine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return &Machine{Root: root, RootPath: dir, Work: t.TempDir(), Policy: p}
+	m := &Machine{Root: root, RootPath: dir, Work: t.TempDir(), Policy: p}
+	m.reopen(t)
+	return m
+}
+
+// reopen takes the journal as the next process does.
+func (m *Machine) reopen(t *testing.T) {
+	t.Helper()
+	if m.Journal != nil {
+		if err := m.Journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j, err := journal.Open(m.Root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Journal = j
+	t.Cleanup(func() { j.Close() })
 }
 
 // run runs a stage whose script is text.
@@ -170,7 +190,7 @@ func paths(r *report.Receipt) []string {
 const good = `#!/bin/sh
 umask 022
 echo '*.* @@logs.example.org:6514' >/etc/rsyslog.d/60-site.conf
-echo '*.* @new.example.org' >/etc/rsyslog.d/50-default.conf
+echo 'SLURMD_OPTIONS="-vv"' >/etc/default/slurmd
 echo key >/etc/munge/munge.key; chmod 400 /etc/munge/munge.key; chown 105:115 /etc/munge/munge.key
 mkdir -p /opt/condor/bin; echo '#!/bin/sh' >/opt/condor/bin/x; chmod 755 /opt/condor/bin/x; ln -s x /opt/condor/bin/y
 systemctl restart rsyslog
@@ -189,7 +209,7 @@ func TestAppliedThenUnchanged(t *testing.T) {
 	}
 	r := m.script(t, Prolog, good)
 	want(t, r, report.Applied, "")
-	wantPaths := []string{"create /etc/munge/munge.key", "modify /etc/rsyslog.d/50-default.conf", "create /etc/rsyslog.d/60-site.conf",
+	wantPaths := []string{"modify /etc/default/slurmd", "create /etc/munge/munge.key", "create /etc/rsyslog.d/60-site.conf",
 		"create /opt/condor", "create /opt/condor/bin", "create /opt/condor/bin/x", "create /opt/condor/bin/y"}
 	if got := paths(r); !slices.Equal(got, wantPaths) {
 		t.Errorf("Run() changes %q; want %q", got, wantPaths)
@@ -199,7 +219,7 @@ func TestAppliedThenUnchanged(t *testing.T) {
 			t.Errorf("the receipt has no class or rule for %+v", c)
 		}
 	}
-	if got := content(t, m, "etc/rsyslog.d/50-default.conf"); got != "*.* @new.example.org\n" {
+	if got := content(t, m, "etc/default/slurmd"); got != "SLURMD_OPTIONS=\"-vv\"\n" {
 		t.Errorf("the changed file has %q; want what the script wrote", got)
 	}
 	info, err := m.Root.Lstat("etc/munge/munge.key")
@@ -388,7 +408,7 @@ func TestRehearsal(t *testing.T) {
 	}
 	r = m.script(t, Epilog, `#!/bin/sh -e
 		[ "$(cat /etc/rsyslog.d/60-site.conf)" = '*.* @@logs.example.org:6514' ]
-		[ "$(cat /etc/rsyslog.d/50-default.conf)" = '*.* @new.example.org' ]
+		[ "$(cat /etc/default/slurmd)" = 'SLURMD_OPTIONS="-vv"' ]
 		[ "$(ls -ln /etc/munge/munge.key | awk '{ print $1, $3, $4 }')" = '-r-------- 105 115' ]
 		[ -x /opt/condor/bin/y ]
 		echo '*.* @more' >>/etc/rsyslog.d/60-site.conf
@@ -477,6 +497,7 @@ func TestApplyFails(t *testing.T) {
 	}
 	defer other.Close()
 	m.Root = other
+	m.reopen(t)
 	r := m.script(t, Prolog, "#!/bin/sh\necho '*.* @h' >/etc/rsyslog.d/60.conf\nsystemctl restart rsyslog\n")
 	want(t, r, report.Failed, `apply "/etc/rsyslog.d/60.conf"`)
 	if len(r.Units) != 0 {

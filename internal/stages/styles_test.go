@@ -103,8 +103,8 @@ func oldMachine(t *testing.T) *Machine {
 	return m
 }
 
-// without takes lines out of a text.
-func without(text string, lines []int) string {
+// withoutLines takes lines out of a text.
+func withoutLines(text string, lines []int) string {
 	var b strings.Builder
 	n := 0
 	for line := range strings.Lines(text) {
@@ -175,7 +175,7 @@ func TestHistoricalStyles(t *testing.T) {
 						t.Errorf("a refused %s writes the root or asks for units: %v", stage, asked)
 					}
 					name := scriptOf(files, stage)
-					files[name] = without(files[name], lines)
+					files[name] = withoutLines(files[name], lines)
 					r = m.files(t, stage, time.Minute, files)
 				}
 				want(t, r, report.Applied, "")

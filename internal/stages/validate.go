@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/sandbox"
@@ -19,7 +20,7 @@ import (
 // The grammars look at one file at a time and have accepted each. A validator
 // runs in a sandbox of its own, whose writes are thrown away; one that the image
 // does not have has nothing to say.
-func (m *Machine) validate(ctx context.Context, c Context, r *report.Receipt, a policy.Approved) ([]policy.Refusal, error) {
+func (m *Machine) validate(ctx context.Context, c Context, r *report.Receipt, view []journal.Shown, a policy.Approved) ([]policy.Refusal, error) {
 	validators := m.Policy.Validators(a)
 	if len(validators) == 0 {
 		return nil, nil
@@ -30,14 +31,14 @@ func (m *Machine) validate(ctx context.Context, c Context, r *report.Receipt, a 
 	}
 	var refusals []policy.Refusal
 	for _, argv := range validators {
-		ok, says, err := m.ask(ctx, c, argv, with)
+		ok, says, err := m.ask(ctx, c, argv, view, with)
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", argv[0], err)
 		}
 		if ok {
 			continue
 		}
-		before, _, err := m.ask(ctx, c, argv, m.shown)
+		before, _, err := m.ask(ctx, c, argv, view, m.shown)
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", argv[0], err)
 		}
@@ -51,12 +52,12 @@ func (m *Machine) validate(ctx context.Context, c Context, r *report.Receipt, a 
 	return refusals, nil
 }
 
-// ask runs one validator on the root with these entries over it; ok is also that
+// ask runs one validator on the image with these entries over it; ok is also that
 // the root has no such program. says is the end of what it printed.
-func (m *Machine) ask(ctx context.Context, c Context, argv []string, shown []sandbox.Entry) (ok bool, says string, err error) {
+func (m *Machine) ask(ctx context.Context, c Context, argv []string, view []journal.Shown, shown []sandbox.Entry) (ok bool, says string, err error) {
 	res, err := sandbox.Run(ctx, sandbox.Spec{
 		Root: m.RootPath, Work: m.Work, Context: c.Dir, Command: argv, Env: []string{"PATH=" + searchPath, "HOME=/", "LANG=C"},
-		Show:  append(slices.Clone(secrets), shown...),
+		Show:  slices.Concat(secrets, without(shown, view, m.RootPath), shown),
 		Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
 		Processes: m.Policy.Limits.Processes, Memory: int64(m.Policy.Limits.Memory),
 	})

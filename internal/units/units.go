@@ -17,8 +17,8 @@ import (
 // Request is what to do with one unit: systemctl(1)'s word and the unit's name.
 type Request struct{ Verb, Unit string }
 
-// Result is what became of a request: "queued" or "enabled", or the manager's
-// error.
+// Result is what became of a request: "queued", "enabled" or "disabled", or the
+// manager's error.
 type Result struct {
 	Request
 	Result string
@@ -65,14 +65,36 @@ func act(ctx context.Context, conn *dbus.Conn, r Request) (string, error) {
 		}
 		return "queued", nil
 	}
-	if r.Verb != "enable" {
+	var err error
+	switch r.Verb {
+	case "enable":
+		_, _, err = conn.EnableUnitFilesContext(ctx, []string{r.Unit}, false, false)
+	case "disable":
+		_, err = conn.DisableUnitFilesContext(ctx, []string{r.Unit}, false)
+	default:
 		return "", errors.New("unknown request " + r.Verb)
 	}
-	if _, _, err := conn.EnableUnitFilesContext(ctx, []string{r.Unit}, false, false); err != nil {
-		return "", fmt.Errorf("enable %s: %w", r.Unit, err)
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", r.Verb, r.Unit, err)
 	}
 	if err := conn.ReloadContext(ctx); err != nil {
 		return "", fmt.Errorf("reload the service manager: %w", err)
 	}
-	return "enabled", nil
+	return r.Verb + "d", nil
+}
+
+// FileState asks the service manager how a unit is enabled: "enabled",
+// "disabled", "static" … as in systemctl(1)'s is-enabled.
+func FileState(ctx context.Context, unit string) (string, error) {
+	conn, err := dbus.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return "", fmt.Errorf("connect to the service manager: %w", err)
+	}
+	defer conn.Close()
+	p, err := conn.GetUnitPropertyContext(ctx, unit, "UnitFileState")
+	if err != nil {
+		return "", fmt.Errorf("is %s enabled: %w", unit, err)
+	}
+	state, _ := p.Value.Value().(string)
+	return state, nil
 }

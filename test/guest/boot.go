@@ -35,6 +35,9 @@ type Config struct {
 	CDs []string
 	// Disks are files that the guest sees as read-only virtio block devices.
 	Disks []string
+	// Root is a copy of the image's root file system that keeps what this guest
+	// writes; "" boots a throw-away snapshot of the image's own.
+	Root string
 	// Network is the guest's network card and what it reaches; nil is no card.
 	Network *Network
 
@@ -164,6 +167,10 @@ func (c *Config) run(ctx context.Context, work string, result *Result) error {
 // kernel has built in. Without cmpxchg16b: in QEMU 7.2's emulation it ends Linux 6.12
 // with a double fault.
 func (c *Config) args(work string) []string {
+	root := "snapshot=on,file=" + escape(c.Image.Root)
+	if c.Root != "" {
+		root = "file=" + escape(c.Root)
+	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-accel", "tcg,thread=multi", "-M", "pc", "-cpu", "qemu64,-cx16", "-smp", "2", "-m", "512",
@@ -172,7 +179,7 @@ func (c *Config) args(work string) []string {
 		"-serial", "stdio", "-serial", "file:" + filepath.Join(work, "report"),
 		"-chardev", "socket,id=qmp,path=" + escape(filepath.Join(work, "qmp")),
 		"-mon", "chardev=qmp,mode=control",
-		"-drive", "if=none,id=root,format=raw,snapshot=on,file=" + escape(c.Image.Root),
+		"-drive", "if=none,id=root,format=raw," + root,
 		"-device", "nvme,drive=root,serial=root",
 	}
 	for i, iso := range c.CDs {

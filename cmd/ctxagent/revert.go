@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/ctxagent/ctxagent/internal/journal"
+	"github.com/ctxagent/ctxagent/internal/report"
+	"github.com/ctxagent/ctxagent/internal/stages"
+)
+
+// revert is `ctxagent revert`: the image's own files back in their places.
+func revert(args []string, stdout io.Writer, log *slog.Logger) (err error) {
+	fs := flag.NewFlagSet("revert", flag.ContinueOnError)
+	rootDir := fs.String("root", "/", "")
+	dryRun := fs.Bool("dry-run", false, "")
+	recoverOnly := fs.Bool("recover", false, "")
+	if err := parse(fs, args, 0, 0); err != nil {
+		return err
+	}
+	if *dryRun && *recoverOnly {
+		return fmt.Errorf("%w: revert: --dry-run and --recover exclude each other", errUsage)
+	}
+	if os.Geteuid() != 0 {
+		return &exitError{report.Unsupported.ExitCode(), errors.New("run it as root")}
+	}
+	a := &agent{log: log}
+	if a.root, a.path, err = openRoot(*rootDir); err != nil {
+		return &exitError{2, err}
+	}
+	defer func() { err = errors.Join(err, a.root.Close()) }()
+	if *dryRun {
+		return a.wouldRevert(stdout)
+	}
+	if err := a.root.MkdirAll(runDir, 0o755); err != nil {
+		return err
+	}
+	lock, err := lockStage(a.root)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	out := &printer{w: stdout}
+	if err := a.recoverAloud(out); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.journal.Close(), out.err) }()
+	if *recoverOnly {
+		return leftAlone(len(a.journal.Left))
+	}
+	return a.revert(out)
+}
+
+// printer keeps the first error of a list of lines.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, a ...any) {
+	if _, err := fmt.Fprintf(p.w, format+"\n", a...); p.err == nil {
+		p.err = err
+	}
+}
+
+// wouldRevert says what revert would do. A transaction that was cut off stays as
+// it is.
+func (a *agent) wouldRevert(stdout io.Writer) (err error) {
+	j, err := journal.Read(a.root)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	out := &printer{w: stdout}
+	n := describe(out, j.Plan(journal.Goal{}), "would be ")
+	return errors.Join(out.err, leftAlone(n))
+}
+
+// recoverAloud finishes an earlier run, and says so.
+func (a *agent) recoverAloud(out *printer) error {
+	r := &report.Receipt{}
+	err := a.recover(r)
+	for _, w := range r.Warnings {
+		out.line("%s", w)
+	}
+	for _, u := range r.Units {
+		out.line("%s %s: %s", u.Action, u.Unit, u.Result)
+	}
+	if err == nil && a.journal.Recovered == "" {
+		out.line("nothing was left unfinished")
+	}
+	return err
+}
+
+func (a *agent) revert(out *printer) error {
+	plan := a.journal.Plan(journal.Goal{})
+	err := a.journal.Commit(plan)
+	if leftover, ok := errors.AsType[*journal.LeftoverError](err); ok {
+		out.line("%v", leftover)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	n := describe(out, plan, "")
+	for _, u := range a.activate(requests(plan.Units())) {
+		out.line("%s %s: %s", u.Action, u.Unit, u.Result)
+	}
+	if err := stages.Settle(a.journal); err != nil {
+		return err
+	}
+	return leftAlone(n)
+}
+
+// describe prints what a plan does to each path, and returns how many it leaves.
+func describe(out *printer, p *journal.Plan, would string) int {
+	for _, act := range p.Actions() {
+		name, _ := report.Name(act.Path)
+		if act.To.Type == journal.Absent {
+			out.line("%sremoved   %s", would, name)
+		} else {
+			out.line("%srestored  %s", would, name)
+		}
+	}
+	for _, path := range p.Left {
+		name, _ := report.Name(path)
+		out.line("left alone %s: someone else changed it, or put something into it, since", name)
+	}
+	if p.Empty() && len(p.Left) == 0 {
+		out.line("nothing to put back: no context has changed this root")
+	}
+	return len(p.Left)
+}
+
+func leftAlone(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return &exitError{1, fmt.Errorf("%d paths are left alone: put them right by hand, then run revert again", n)}
+}

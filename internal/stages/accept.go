@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stages
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ctxagent/ctxagent/internal/changeset"
+	"github.com/ctxagent/ctxagent/internal/journal"
+	"github.com/ctxagent/ctxagent/internal/policy"
+	"github.com/ctxagent/ctxagent/internal/report"
+)
+
+// accept makes the root what was approved, unless this is a rehearsal, and then
+// asks for the units. The requests are in the journal with the changes: dying in
+// between loses none.
+func (m *Machine) accept(r *report.Receipt, a policy.Approved, goal journal.Goal) {
+	began := time.Now()
+	plan, err := changeset.Plan(m.Journal, a, goal)
+	if err != nil {
+		r.End(report.Failed, err)
+		return
+	}
+	changed := !plan.Empty()
+	goal.Units = m.todo(r, a.Units(), changed)
+	if goal.Enabled, err = m.enabled(goal.Units); err != nil {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("what is enabled now cannot be put back by a revert: %v", err))
+	}
+	if plan, err = changeset.Plan(m.Journal, a, goal); err == nil {
+		r.Changes = Changes(plan, a)
+		warn(r, plan)
+		err = m.commit(r, a, plan)
+	}
+	r.Durations["apply"] = time.Since(began).Milliseconds()
+	if err != nil {
+		r.Changes, r.Units = nil, nil
+		r.End(report.Failed, err)
+		return
+	}
+	r.Units = append(r.Units, m.act(plan.Units())...)
+	if !m.Rehearse {
+		if err := Settle(m.Journal); err != nil {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("the next run asks for the units again: %v", err))
+		}
+	}
+	if changed {
+		r.End(report.Applied, nil)
+	} else {
+		r.End(report.Unchanged, nil)
+	}
+}
+
+func (m *Machine) commit(r *report.Receipt, a policy.Approved, plan *journal.Plan) (err error) {
+	if m.Rehearse {
+		m.shown, err = remember(m.shown, a.Changes())
+		return err
+	}
+	err = m.Journal.Commit(plan)
+	if leftover, ok := errors.AsType[*journal.LeftoverError](err); ok {
+		r.Warnings, err = append(r.Warnings, leftover.Error()), nil
+	}
+	return err
+}
+
+// Settle notes that the pending requests were made.
+func Settle(j *journal.Journal) error {
+	rec := j.Record()
+	if len(rec.Pending) == 0 {
+		return nil
+	}
+	rec.Pending = nil
+	return j.Update(rec)
+}
+
+// warn says what someone else did to the paths of a plan.
+func warn(r *report.Receipt, p *journal.Plan) {
+	const most = 20
+	for _, w := range []struct {
+		paths []string
+		text  string
+	}{
+		{p.Rewritten, "was changed by someone else since, and is the context's again"},
+		{p.Left, "is of a former context and was changed by someone else since: it is left as it is"},
+	} {
+		for i, path := range w.paths {
+			if i == most {
+				r.Warnings = append(r.Warnings, fmt.Sprintf("%d more paths: each %s", len(w.paths)-most, w.text))
+				break
+			}
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%q %s", path, w.text))
+		}
+	}
+}
+
+// Changes are what a plan does to the root, in a receipt's words: the approved
+// changes that are not there already, and what is put back to the image's own,
+// which has a rule of that name and no class.
+func Changes(p *journal.Plan, a policy.Approved) []report.Change {
+	approved := map[string]policy.Decided{}
+	for _, c := range a.Changes() {
+		approved[c.Path] = c
+	}
+	var out []report.Change
+	for _, act := range p.Actions() {
+		if c, ok := approved[act.Path]; ok {
+			rc := report.FromChange(c.Change)
+			rc.Class, rc.Rule = c.Class, c.Rule
+			out = append(out, rc)
+			continue
+		}
+		rc := report.FromChange(putBack(act))
+		rc.Rule = "put-back"
+		out = append(out, rc)
+	}
+	return out
+}
+
+// putBack describes an action that no approved change asks for.
+func putBack(act journal.Action) policy.Change {
+	s := act.To
+	c := policy.Change{Path: act.Path, Op: policy.Modify}
+	switch {
+	case act.To.Type == journal.Absent:
+		c.Op, s = policy.Delete, act.From
+	case act.From.Type == journal.Absent:
+		c.Op = policy.Create
+	case act.From.SHA256 == act.To.SHA256 && act.From.Target == act.To.Target && act.From.Type == act.To.Type:
+		c.Op = policy.Metadata
+	}
+	c.Type, c.Size, c.Target = policy.Type(s.Type), s.Size, s.Target
+	c.Attr = policy.Attr{Mode: s.Mode, UID: s.UID, GID: s.GID}
+	c.SHA256Before, c.SHA256After = act.From.SHA256, act.To.SHA256
+	return c
+}
+
+// todo are the requests to be made. A restart or reload is for a changed
+// configuration: where nothing changed, nothing is restarted.
+func (m *Machine) todo(r *report.Receipt, reqs []policy.UnitRequest, changed bool) []journal.Request {
+	var out []journal.Request
+	for _, q := range reqs {
+		if !changed && q.Verb != "start" && q.Verb != "enable" {
+			r.Units = append(r.Units, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: nothing changed"})
+			continue
+		}
+		out = append(out, journal.Request(q))
+	}
+	return out
+}
+
+// enabled are the units that the requests enable and that are not enabled yet.
+func (m *Machine) enabled(reqs []journal.Request) (out []journal.Unit, err error) {
+	for _, q := range reqs {
+		if q.Verb != "enable" || m.FileState == nil || m.Rehearse {
+			continue
+		}
+		was, stateErr := m.FileState(q.Unit)
+		if stateErr != nil {
+			err = errors.Join(err, stateErr)
+		} else if !strings.HasPrefix(was, "enabled") {
+			out = append(out, journal.Unit{Unit: q.Unit, Was: was})
+		}
+	}
+	return out, err
+}
+
+// act asks for units.
+func (m *Machine) act(reqs []journal.Request) []report.Unit {
+	if m.Rehearse || m.Activate == nil {
+		var out []report.Unit
+		for _, q := range reqs {
+			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "would be asked for"})
+		}
+		return out
+	}
+	if len(reqs) == 0 {
+		return nil
+	}
+	todo := make([]policy.UnitRequest, len(reqs))
+	for i, q := range reqs {
+		todo[i] = policy.UnitRequest(q)
+	}
+	return m.Activate(todo)
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guest
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+//go:embed inside/kill.sh
+var killInit string
+
+// contextOf makes a disc that writes and removes what another one of its kind
+// does, with another word in it.
+func contextOf(word string) map[string]string {
+	return map[string]string{"prolog.sh": strings.ReplaceAll(`#!/bin/sh -e
+umask 022
+echo 'SLURMD_OPTIONS="-N WORD"' >/etc/default/slurmd
+echo '*.* @@WORD.example.org:514' >/etc/rsyslog.d/60-site.conf
+mkdir -p /opt/condor/common /opt/condor/WORD/sub
+for i in $(seq 80); do
+	echo "WORD $i" >/opt/condor/common/$i
+	echo "WORD $i" >/opt/condor/WORD/sub/$i
+done
+ln -s WORD /opt/condor/current
+chmod 700 /opt/condor/WORD/sub
+echo written
+`, "WORD", word)}
+}
+
+// TestKilledGuest kills QEMU at random moments while the guest applies two
+// contexts in turn, most of them while it does so and not while a script runs, boots it again, and compares: one of the two, always, and no
+// temporary name anywhere. CTXAGENT_SOAK=1 does it 50 times.
+func TestKilledGuest(t *testing.T) {
+	kills := 10
+	if os.Getenv("CTXAGENT_SOAK") != "" {
+		kills = 50
+	}
+	image := needGuest(t)
+	root := filepath.Join(t.TempDir(), "root.ext4")
+	if out, err := exec.Command("cp", "--sparse=always", image.Root, root).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v: %s", err, out)
+	}
+	c := Config{Image: image, Root: root, Payload: []File{
+		{Path: "/usr/bin/ctxagent", Mode: 0o755, Source: buildAgent(t)},
+		{Path: "/sbin/init", Mode: 0o755, Content: killInit},
+		{Path: "/a.iso", Source: writeDisc(t, contextOf("first"))},
+		{Path: "/b.iso", Source: writeDisc(t, contextOf("second"))},
+	}}
+	said := killAfter(t, c, 0)
+	known := map[string]string{"a": said["a"], "b": said["b"]}
+	if said["a"] == "" || said["a"] == said["b"] || said["image"] == said["a"] || said["reverted"] != said["image"] {
+		t.Fatalf("the guest says %v; want an image, two contexts that differ, and the image again after a revert", said)
+	}
+	seen, recovered := map[string]int{}, 0
+	for i := range kills {
+		after := time.Duration(rand.Int64N(int64(2500 * time.Millisecond)))
+		said = killAfter(t, c, after)
+		state := "neither"
+		for name, sum := range known {
+			if said["state"] == sum {
+				state = name
+			}
+		}
+		seen[state]++
+		if said["recovered:"] != "" {
+			recovered++
+		}
+		if state == "neither" || said["recovery ended with"] != "0" || said["temporary names"] != "0" {
+			t.Errorf("kill %d: the guest came back as %v; want one of %v", i, said, known)
+		}
+	}
+	t.Logf("QEMU killed %d times: %v; something to recover %d times", kills, seen, recovered)
+}
+
+// killAfter boots the guest, kills it so long after the end of one of the first
+// two scripts, and returns what it said on its console until then, by the words before the last.
+func killAfter(t *testing.T, c Config, after time.Duration) map[string]string {
+	t.Helper()
+	ctx, kill := context.WithCancelCause(t.Context())
+	defer kill(nil)
+	killed := errors.New("killed on purpose")
+	applying, scripts := false, 1+rand.IntN(2)
+	c.Console = func(l Line) {
+		applying = applying || strings.Contains(l.Text, "ctxtest: applying")
+		if applying && strings.Contains(l.Text, "script: written") {
+			if scripts--; scripts == 0 {
+				time.AfterFunc(after, func() { kill(killed) })
+			}
+		}
+	}
+	r, err := Boot(ctx, c)
+	if !errors.Is(err, killed) {
+		t.Fatalf("Boot() = %v; want it killed while it applies", err)
+	}
+	said := map[string]string{}
+	for _, l := range r.Lines {
+		text := strings.TrimSpace(l.Text)
+		if rest, ok := strings.CutPrefix(text, "recovered: "); ok {
+			said["recovered:"] = rest
+		}
+		rest, ok := strings.CutPrefix(text, "ctxtest: ")
+		if i := strings.LastIndexByte(rest, ' '); ok && i > 0 {
+			if _, again := said[rest[:i]]; !again {
+				said[rest[:i]] = rest[i+1:]
+			}
+		}
+	}
+	if f := said["failed"]; f != "" {
+		t.Fatalf("a stage failed in the guest with %s:\n%s", f, r.Console())
+	}
+	fmt.Fprintf(os.Stderr, "%s: killed %v after the end of a script\n", t.Name(), after.Round(time.Millisecond))
+	return said
+}
