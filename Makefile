@@ -48,21 +48,21 @@ lint:
 	test/units.sh .build/ctxagent-amd64
 
 bench: build
-	go test -run '^$$' -bench . -benchtime 20x ./cmd/ctxagent
+	go test -run '^$$' -bench . -benchtime 20x -timeout 20m ./cmd/ctxagent
 	go test -run '^$$' -bench Apply -benchtime 10x ./internal/journal
 	go test -run '^$$' -bench . -benchtime 3x -timeout 20m ./test/guest
 
 attacks: # without each layer in turn
 	go test -tags ctxagent_weaken -count=1 -v -timeout 30m -run '^TestWriteTable$$' ./internal/sandbox/attacks
 
-# The crash tests at length: recovery killed at each of its steps, 50 guests killed.
+# At length: recovery killed at each of its steps, 50 guests killed, ten seconds of storm.
 soak:
 	@test/setup.sh test
-	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 60m -run 'Killed|PowerCut' ./internal/journal
+	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 60m -run 'Killed|PowerCut|Storm' ./internal/journal ./internal/netwait
 	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 120m -run 'Killed' ./test/guest
 
 fuzz:
-	for t in FuzzVolume:iso9660 FuzzCheck:grammar FuzzParse:policy; do \
+	for t in FuzzVolume:iso9660 FuzzCheck:grammar FuzzParse:policy FuzzWeigh:netwait; do \
 		go test -run '^$$' -fuzz "^$${t%:*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./internal/$${t#*:} || exit 1; \
 	done
 

@@ -31,6 +31,9 @@ needs() {
 		dosfstools      mkfs.vfat                           make an EFI partition for a guest
 		squashfs-tools  mksquashfs                          make the root of a live image
 		acl             setfacl                             give a file of a root an ACL
+		curl            curl                                find the way out by a proxy
+		wget            wget                                the same, another client
+		python3-pip     pip3                                the same, a third
 		shellcheck      shellcheck                          check the shell scripts
 		systemd         systemd-analyze                     check the units
 	EOF

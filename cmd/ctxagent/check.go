@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ctxagent/ctxagent/internal/journal"
+	"github.com/ctxagent/ctxagent/internal/netwait"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/stages"
@@ -29,6 +30,7 @@ func check(ctx context.Context, args []string, stdout io.Writer) error {
 	rootDir := fs.String("root", "/", "")
 	policyPath := fs.String("policy", "", "")
 	asJSON := fs.Bool("json", false, "")
+	network := fs.Bool("network", false, "")
 	var media list
 	fs.Var(&media, "media", "")
 	if err := parse(fs, args, 0, 1); err != nil {
@@ -54,11 +56,15 @@ func check(ctx context.Context, args []string, stdout io.Writer) error {
 			return err
 		}
 	}
-	receipts, err := rehearse(ctx, root, path, p, media)
+	m := &stages.Machine{Root: root, RootPath: path, Policy: p, Rehearse: true}
+	if *network {
+		m.Local = netwait.Local
+	}
+	receipts, err := rehearse(ctx, m, media)
 	if err != nil {
 		return err
 	}
-	return printReceipts(stdout, receipts, *asJSON, true)
+	return printReceipts(stdout, receipts, "", *asJSON, true)
 }
 
 // policyFor is the policy of a file, or the root's own.
@@ -75,7 +81,8 @@ func policyFor(root *os.Root, file string) (*policy.Policy, error) {
 }
 
 // rehearse reads the disc and runs both stages as a guest would.
-func rehearse(ctx context.Context, root *os.Root, path string, p *policy.Policy, media []string) (_ []*report.Receipt, err error) {
+func rehearse(ctx context.Context, m *stages.Machine, media []string) (_ []*report.Receipt, err error) {
+	p := m.Policy
 	scratch, err := scratchDir()
 	if err != nil {
 		return nil, err
@@ -101,12 +108,12 @@ func rehearse(ctx context.Context, root *os.Root, path string, p *policy.Policy,
 		first.Clock.EndedMonotonic = stages.Monotonic()
 		return []*report.Receipt{first}, nil
 	}
-	j, err := journal.Read(root)
+	j, err := journal.Read(m.Root)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	m := &stages.Machine{Root: root, RootPath: path, Work: filepath.Join(scratch, "work"), Policy: p, Journal: j, ID: machineID(root), Rehearse: true}
+	m.Work, m.Journal, m.ID = filepath.Join(scratch, "work"), j, machineID(m.Root)
 	c := stages.Context{Disc: discReport(d), Dir: filepath.Join(scratch, "files"), Script: d.Script}
 	var out []*report.Receipt
 	for _, stage := range []string{stages.Prolog, stages.Epilog} {
@@ -116,9 +123,7 @@ func rehearse(ctx context.Context, root *os.Root, path string, p *policy.Policy,
 		if stage == stages.Epilog {
 			r.Network = &rehearsedNetwork
 		}
-		ctx, cancel := context.WithTimeout(ctx, time.Duration(p.Limits.Deadline))
 		m.Run(ctx, c, r)
-		cancel()
 		r.Durations["total"] = time.Since(began).Milliseconds()
 		r.Clock.EndedMonotonic = stages.Monotonic()
 		out = append(out, r)
@@ -138,10 +143,13 @@ func scratchDir() (string, error) {
 }
 
 // printReceipts shows receipts to a person or a program; the first bad one is
-// the exit status if asked for.
-func printReceipts(w io.Writer, receipts []*report.Receipt, asJSON, fail bool) error {
+// the exit status if asked for. Waiting, if set, tells what a stage waits for.
+func printReceipts(w io.Writer, receipts []*report.Receipt, waiting string, asJSON, fail bool) error {
 	status := 0
-	all := map[string]json.RawMessage{}
+	all := map[string]any{}
+	if waiting != "" {
+		all["waiting"] = waiting
+	}
 	for _, r := range receipts {
 		if r.ExitCode != 0 && status == 0 {
 			status = r.ExitCode
@@ -150,7 +158,7 @@ func printReceipts(w io.Writer, receipts []*report.Receipt, asJSON, fail bool) e
 		if err != nil {
 			return err
 		}
-		all[r.Stage] = b
+		all[r.Stage] = json.RawMessage(b)
 		if !asJSON {
 			if err := r.Page(w); err != nil {
 				return err

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 // needRoot skips a test that confines scripts where that cannot be done; CI sets
 // CTXAGENT_REQUIRE_ROOT and fails instead.
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() == 0 {
 		return
@@ -83,7 +83,7 @@ func ctxagent(t *testing.T, args ...string) result {
 }
 
 // busyboxRoot is a small root with a shell and the directories of an image.
-func busyboxRoot(t *testing.T) string {
+func busyboxRoot(t testing.TB) string {
 	t.Helper()
 	needRoot(t)
 	busybox, err := exec.LookPath("busybox")
@@ -107,7 +107,7 @@ func busyboxRoot(t *testing.T) string {
 }
 
 // write makes files below dir, executable ones: it is their content that counts.
-func write(t *testing.T, dir string, files map[string]string) string {
+func write(t testing.TB, dir string, files map[string]string) string {
 	t.Helper()
 	for name, content := range files {
 		p := filepath.Join(dir, name)
@@ -122,7 +122,7 @@ func write(t *testing.T, dir string, files map[string]string) string {
 }
 
 // disc writes an ISO file by xorriso, as a site would.
-func disc(t *testing.T, files map[string]string) string {
+func disc(t testing.TB, files map[string]string) string {
 	t.Helper()
 	tree := write(t, t.TempDir(), files)
 	iso := filepath.Join(t.TempDir(), "context.iso")

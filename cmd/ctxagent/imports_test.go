@@ -36,8 +36,9 @@ var mayImport = map[string]string{
 	"internal/policy":    "internal/grammar",
 	"internal/journal":   "",
 	"internal/changeset": "internal/journal internal/policy",
+	"internal/relay":     "",
 	"internal/report":    "internal/policy",
-	"internal/stages":    "internal/changeset internal/journal internal/policy internal/report internal/sandbox",
+	"internal/stages":    "internal/changeset internal/journal internal/policy internal/relay internal/report internal/sandbox",
 	"test/guest":         "",
 	"test/guest/demo":    "test/guest",
 }

@@ -27,7 +27,9 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
 
   ctxagent run prolog|epilog [--root DIR] [--media PATH]… [--console FILE]
         run one stage: units do this at boot
-  ctxagent check [--root DIR] [--policy FILE] [--json] DISC|DIR
+  ctxagent run epilog --explain [--root DIR]
+        is the network up, and why or why not? Runs nothing
+  ctxagent check [--root DIR] [--policy FILE] [--network] [--json] DISC|DIR
         rehearse both stages and say what they would change; applies nothing
   ctxagent status [--root DIR] [--json]
         what the stages of this boot did
@@ -81,7 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	switch args[0] {
 	case "run":
-		return runStage(ctx, args[1:], newLogger(stderr))
+		return runStage(ctx, args[1:], stdout, newLogger(stderr))
 	case "check":
 		return check(ctx, args[1:], stdout)
 	case "status":

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -45,12 +46,13 @@ type agent struct {
 }
 
 // runStage is `ctxagent run prolog|epilog`.
-func runStage(ctx context.Context, args []string, log *slog.Logger) (err error) {
+func runStage(ctx context.Context, args []string, stdout io.Writer, log *slog.Logger) (err error) {
 	fs := flag.NewFlagSet("run", flag.ContinueOnError)
 	rootDir := fs.String("root", "/", "")
 	a := &agent{log: log}
 	fs.Var((*list)(&a.media), "media", "")
 	fs.StringVar(&a.console, "console", "", "")
+	explained := fs.Bool("explain", false, "")
 	if err := parse(fs, args, 1, 1); err != nil {
 		return err
 	}
@@ -58,13 +60,19 @@ func runStage(ctx context.Context, args []string, log *slog.Logger) (err error) 
 	if stage != stages.Prolog && stage != stages.Epilog {
 		return fmt.Errorf("%w: run: there is no stage %q: it is prolog or epilog", errUsage, stage)
 	}
-	if os.Geteuid() != 0 {
+	if *explained && stage != stages.Epilog {
+		return fmt.Errorf("%w: run %s --explain: it is the epilog that waits for the network", errUsage, stage)
+	}
+	if os.Geteuid() != 0 && !*explained {
 		return &exitError{report.Unsupported.ExitCode(), errors.New("run it as root")}
 	}
 	if a.root, a.path, err = openRoot(*rootDir); err != nil {
 		return &exitError{2, err}
 	}
 	defer func() { err = errors.Join(err, a.root.Close()) }()
+	if *explained {
+		return explain(a.root, stdout)
+	}
 	if err := a.root.MkdirAll(runDir, 0o755); err != nil {
 		return err
 	}
@@ -186,8 +194,8 @@ func endMedia(r *report.Receipt, err error) {
 	}
 }
 
-// epilog waits for the network and runs the second stage on the disc that the
-// prolog read.
+// epilog runs the second stage on the disc that the prolog read. The network is
+// waited for where the disc has something to do with it.
 func (a *agent) epilog(ctx context.Context, r *report.Receipt) {
 	before, err := report.Read(a.root, runDir, stages.Prolog)
 	switch {
@@ -200,7 +208,7 @@ func (a *agent) epilog(ctx context.Context, r *report.Receipt) {
 		if ok && before != nil && before.ExitCode != 0 && before.Disc != nil && before.Disc.Digest == d.Digest {
 			notAfter(r, before)
 		} else if ok {
-			a.connected(ctx, d, r)
+			a.stage(ctx, d, r)
 		}
 	case errors.Is(err, os.ErrNotExist):
 		r.End(report.Failed, fmt.Errorf("no receipt of the prolog in /%s: `ctxagent run prolog` comes first", runDir))
@@ -219,7 +227,7 @@ func (a *agent) epilog(ctx context.Context, r *report.Receipt) {
 			r.End(report.Failed, err)
 			return
 		}
-		a.connected(ctx, d, r)
+		a.stage(ctx, d, r)
 	}
 }
 
@@ -248,37 +256,6 @@ func (a *agent) late(ctx context.Context, r *report.Receipt) {
 	}
 }
 
-// connected waits for the network, if the disc has anything to do with it.
-func (a *agent) connected(ctx context.Context, d *cdrom.Disc, r *report.Receipt) {
-	if d.Script(stages.Epilog+".sh") != "" {
-		wait, cancel := context.WithTimeoutCause(ctx, time.Duration(a.policy.Network.Timeout),
-			fmt.Errorf("%v passed, the policy's network.timeout", time.Duration(a.policy.Network.Timeout)))
-		defer cancel()
-		f, err := netwait.Kernel().Wait(wait, *a.policy.Network.Route)
-		r.Durations["network"] = f.Waited.Milliseconds()
-		if err != nil {
-			disc := discReport(d)
-			r.Disc = &disc
-			r.End(report.NoNetwork, err)
-			return
-		}
-		a.log.Info("network configured", "stage", r.Stage, "iface", f.Interface, "dur", f.Waited)
-		r.Network = networkReport(f)
-	}
-	a.stage(ctx, d, r)
-}
-
-func networkReport(f netwait.Facts) *report.Network {
-	n := &report.Network{
-		Interface: f.Interface, Index: f.Index, MAC: f.MAC, Operstate: f.Operstate, Address: f.Address.String(),
-		WaitedMS: f.Waited.Milliseconds(), Hints: f.Hints,
-	}
-	if f.Gateway.IsValid() {
-		n.Gateway = f.Gateway.String()
-	}
-	return n
-}
-
 // stage runs the stage's script.
 func (a *agent) stage(ctx context.Context, d *cdrom.Disc, r *report.Receipt) {
 	disc := discReport(d)
@@ -292,8 +269,9 @@ func (a *agent) stage(ctx context.Context, d *cdrom.Disc, r *report.Receipt) {
 		Journal: a.journal, ID: machineID(a.root), FileState: fileState(a.path),
 		Line: func(stage, line string) { a.log.Info("script: "+line, "stage", stage) },
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(a.policy.Limits.Deadline))
-	defer cancel()
+	if r.Stage == stages.Epilog {
+		m.Await, m.Local = a.await, netwait.Local
+	}
 	m.Run(ctx, stages.Context{Disc: disc, Dir: filepath.Join(a.path, filesDir), Script: d.Script}, r)
 }
 

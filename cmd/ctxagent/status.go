@@ -46,10 +46,18 @@ func status(args []string, stdout io.Writer) error {
 		}
 		receipts = append(receipts, r)
 	}
-	if len(receipts) == 0 {
+	now, err := waitingNow(root)
+	if err != nil {
+		return err
+	}
+	if len(receipts) == 0 && now == "" {
 		return fmt.Errorf("no stage has run in %s: is ctxagent-prolog.service enabled?", *rootDir)
 	}
-	return printReceipts(stdout, receipts, *asJSON, false)
+	if err := printReceipts(stdout, receipts, now, *asJSON, false); err != nil || now == "" || *asJSON {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "epilog: waiting for the network: %s\n", now)
+	return err
 }
 
 // policyCommand is `ctxagent policy show|lint`.

@@ -28,7 +28,7 @@ classes:
       - {path: "/opt/t/**", content: opaque, max_bytes: 64MiB, exec: true, owners: [u], image_files: replace}
 limits: {deadline: 5m, bytes: 256MiB, inodes: 20000, processes: 256, memory: 512MiB, changes: 5000}
 media: {wait: 10s, max_bytes: 128MiB, max_files: 10000}
-network: {timeout: 2m, route: true}
+network: {timeout: 2m}
 `
 
 func approve(t *testing.T, changes []policy.Change) policy.Approved {

@@ -4,119 +4,182 @@ package netwait
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
-	"fmt"
-	"net"
-	"net/netip"
+	"os"
+	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// Kernel is a Waiter on the network namespace of the calling process.
-func Kernel() Waiter { return Waiter{Subscribe: subscribe, List: list} }
+// Kernel is a Waiter on the network namespace of the calling thread.
+func Kernel(c Criteria) Waiter {
+	groups := []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE}
+	if c.Require == GatewayResolved {
+		groups = append(groups, unix.RTNLGRP_NEIGH)
+	}
+	return Waiter{
+		Criteria: c,
+		Subscribe: func(ctx context.Context) (<-chan Hint, error) {
+			return subscribe(ctx, func() (source, error) { return openSocket(groups) })
+		},
+		List:    func() (Snapshot, error) { return List(c) },
+		Resolve: resolve,
+	}
+}
 
-// subscribe joins the groups for links, addresses and routes. Messages are not
-// looked at: a lost or malformed one (ENOBUFS among them) is a hint like any.
-func subscribe(ctx context.Context) (<-chan struct{}, error) {
-	sock, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
-		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
+// source is where events come from: a netlink socket, or a test.
+type source struct {
+	// receive reads one datagram and waits for it. It tells whether there was
+	// more than the buffer holds, and whether the kernel sent it.
+	receive func([]byte) (n int, truncated, kernel bool, err error)
+	close   func() error
+}
+
+// The pause after a socket that failed doubles from the first to the second.
+const (
+	reopenFirst = 50 * time.Millisecond
+	reopenLast  = 2 * time.Second
+)
+
+// subscribe turns what comes from a source into hints, of which one is under way
+// at most. A socket that fails is opened anew, and that is a hint, too.
+func subscribe(ctx context.Context, open func() (source, error)) (<-chan Hint, error) {
+	src, err := open()
 	if err != nil {
 		return nil, err
 	}
-	hints := make(chan struct{}, 1)
+	hints := make(chan Hint, 1)
 	go func() {
 		defer close(hints)
+		pause := reopenFirst
 		for {
-			if _, _, err := sock.Receive(); err != nil && (ctx.Err() != nil || errors.Is(err, net.ErrClosed)) {
-				return
+			stop := context.AfterFunc(ctx, func() { _ = src.close() })
+			began := time.Now()
+			pump(src, hints)
+			if !stop() {
+				return // ctx has closed it
 			}
-			select {
-			case hints <- struct{}{}:
-			default: // one is waiting already
+			_ = src.close()
+			if time.Since(began) > reopenLast {
+				pause = reopenFirst
 			}
+			for { // what happens now is seen by the look that the next hint leads to
+				select {
+				case <-time.After(pause):
+				case <-ctx.Done():
+					return
+				}
+				pause = min(2*pause, reopenLast)
+				if src, err = open(); err == nil {
+					break
+				}
+			}
+			give(hints, Hint{At: time.Now()})
 		}
 	}()
-	context.AfterFunc(ctx, sock.Close)
 	return hints, nil
 }
 
-// list takes a snapshot. A dump that the kernel interrupted (NLM_F_DUMP_INTR)
-// is inconsistent and is taken again.
-func list() (Snapshot, error) {
-	for range 20 {
-		s, err := dump()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return s, err
-		}
-	}
-	return Snapshot{}, fmt.Errorf("the kernel interrupted 20 dumps: %w", netlink.ErrDumpInterrupted)
-}
-
-func dump() (Snapshot, error) {
-	var s Snapshot
-	links, err := netlink.LinkList()
-	if err != nil {
-		return s, err
-	}
-	for _, l := range links {
-		a := l.Attrs()
-		s.Links = append(s.Links, Link{
-			Index: a.Index, Name: a.Name, MAC: a.HardwareAddr.String(), Operstate: a.OperState.String(),
-			Loopback: a.Flags&net.FlagLoopback != 0, Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0,
-		})
-	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return s, err
-	}
-	for _, a := range addrs {
-		ip, ok := netip.AddrFromSlice(a.IP)
-		if !ok {
+// pump gives hints until the source fails. Messages that were lost (ENOBUFS), do
+// not fit or make no sense are a hint like any.
+func pump(src source, hints chan Hint) {
+	seen := 0
+	buf := make([]byte, 64<<10) // netlink(7): a message is never longer than the sender's page, or 32 KiB
+	for {
+		n, truncated, kernel, err := src.receive(buf)
+		switch {
+		case errors.Is(err, unix.EINTR):
 			continue
+		case errors.Is(err, unix.ENOBUFS):
+			give(hints, Hint{At: time.Now(), Events: seen + 1})
+			seen = 0
+			continue
+		case err != nil:
+			return
+		case !kernel:
+			continue // any process may write to any netlink socket
 		}
-		ip = ip.Unmap()
-		ones, _ := a.Mask.Size()
-		s.Addrs = append(s.Addrs, Addr{
-			Link: a.LinkIndex, Prefix: netip.PrefixFrom(ip, ones),
-			Global: a.Scope == unix.RT_SCOPE_UNIVERSE && !ip.IsLinkLocalUnicast() && !ip.IsLoopback(),
-			Usable: a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED|unix.IFA_F_DEPRECATED) == 0,
+		events, matter := weigh(buf[:n])
+		if seen += events; matter || truncated {
+			give(hints, Hint{At: time.Now(), Events: seen})
+			seen = 0
+		}
+	}
+}
+
+// give leaves a hint, together with one that nobody has taken yet.
+func give(hints chan Hint, h Hint) {
+	select {
+	case old := <-hints:
+		h.Events += old.Events
+	default:
+	}
+	hints <- h // there is room: nobody else writes
+}
+
+// weigh counts a datagram's messages and says whether a decision can hang on
+// one. Routes other than default ones do not matter, and there may be a full
+// table of them. What cannot be read may matter.
+func weigh(b []byte) (events int, matter bool) {
+	for len(b) > 0 {
+		events++
+		if len(b) < unix.SizeofNlMsghdr {
+			return events, true
+		}
+		length := int(binary.NativeEndian.Uint32(b))
+		if length < unix.SizeofNlMsghdr || length > len(b) {
+			return events, true
+		}
+		switch kind := binary.NativeEndian.Uint16(b[4:]); kind {
+		case unix.NLMSG_NOOP:
+		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+			if body := b[unix.SizeofNlMsghdr:length]; len(body) < unix.SizeofRtMsg || body[1] == 0 { // rtm_dst_len
+				matter = true
+			}
+		default:
+			matter = true
+		}
+		b = b[min((length+3)&^3, len(b)):]
+	}
+	return events, matter
+}
+
+// openSocket opens a socket that the runtime's poller watches: a waiting agent
+// uses no CPU.
+func openSocket(groups []int) (source, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return source{}, os.NewSyscallError("socket", err)
+	}
+	f := os.NewFile(uintptr(fd), "rtnetlink")
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return source{}, errors.Join(err, f.Close())
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return source{}, errors.Join(os.NewSyscallError("bind", err), f.Close())
+	}
+	for _, g := range groups {
+		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g); err != nil {
+			return source{}, errors.Join(os.NewSyscallError("setsockopt", err), f.Close())
+		}
+	}
+	receive := func(buf []byte) (n int, truncated, kernel bool, err error) {
+		var (
+			flags int
+			from  unix.Sockaddr
+			inner error
+		)
+		err = conn.Read(func(fd uintptr) bool {
+			n, _, flags, from, inner = unix.Recvmsg(int(fd), buf, nil, 0)
+			return !errors.Is(inner, unix.EAGAIN)
 		})
-	}
-	s.Routes, err = defaultRoutes()
-	return s, err
-}
-
-func defaultRoutes() ([]Route, error) {
-	var out []Route
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := netlink.RouteList(nil, family) // of the main table
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = inner
 		}
-		for _, r := range routes {
-			if ones, _ := prefixLength(r.Dst); ones != 0 || r.Type != unix.RTN_UNICAST {
-				continue
-			}
-			hops := r.MultiPath
-			if len(hops) == 0 {
-				hops = []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw}}
-			}
-			for _, h := range hops {
-				gw, _ := netip.AddrFromSlice(h.Gw)
-				out = append(out, Route{Link: h.LinkIndex, IPv6: family == netlink.FAMILY_V6, Gateway: gw.Unmap()})
-			}
-		}
+		sender, ok := from.(*unix.SockaddrNetlink)
+		return max(n, 0), flags&unix.MSG_TRUNC != 0, ok && sender.Pid == 0, err
 	}
-	return out, nil
-}
-
-// prefixLength is 0 for a default route, whose destination the library leaves
-// out or gives as 0.0.0.0/0 or ::/0.
-func prefixLength(n *net.IPNet) (ones, bits int) {
-	if n == nil {
-		return 0, 0
-	}
-	return n.Mask.Size()
+	return source{receive: receive, close: f.Close}, nil
 }

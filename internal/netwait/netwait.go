@@ -1,178 +1,163 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package netwait blocks until rtnetlink(7) reports a configured interface. Its
-// input is the kernel's links, addresses and routes; its output is the facts it
-// decided on. It configures nothing, asks nobody over the network, and does not
-// know which network manager the guest has.
+// Package netwait blocks until rtnetlink(7) reports a configured network. Its
+// input is the kernel's links, addresses and routes, and the endorser's
+// criteria (docs/network.md); its output is the facts it decided on, or words
+// that say what is missing. It does not know which network manager the guest
+// has, and configures nothing. It asks nobody over the network, unless the
+// criteria demand a gateway that answers.
+//
+// Events are hints and state is the truth: it subscribes, then lists, then waits
+// for a hint and lists again. No event can be lost to it that matters, for what
+// an event says is never used.
 package netwait
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 )
 
-// Link is one network link (rtnetlink RTM_NEWLINK).
-type Link struct {
-	Index     int
-	Name      string
-	MAC       string
-	Operstate string // RFC 2863 as the kernel words it: "up", "unknown", "down" …
-	Loopback  bool
-	Up        bool // IFF_UP: somebody switched it on
-	Carrier   bool // IFF_LOWER_UP: the driver has a signal
+// Hint tells that something may have changed.
+type Hint struct {
+	At     time.Time // of the last event
+	Events int       // since the hint before
 }
 
-// Addr is one address of a link (RTM_NEWADDR). Usable is false while duplicate
-// address detection runs or when it failed (RFC 4862 §5.4), and when the
-// address is deprecated.
-type Addr struct {
-	Link   int
-	Prefix netip.Prefix
-	Global bool // scope global, and neither 169.254.0.0/16 (RFC 3927) nor fe80::/10
-	Usable bool
-}
-
-// Route is a default route of the main table (RTM_NEWROUTE). Gateway is not
-// valid for a route that leads straight to the link.
-type Route struct {
-	Link    int
-	IPv6    bool
-	Gateway netip.Addr
-}
-
-// Snapshot is what the kernel had at one moment.
-type Snapshot struct {
-	Links  []Link
-	Addrs  []Addr
-	Routes []Route
-}
-
-// Facts are what a decision rests on.
-type Facts struct {
-	Interface string
-	Index     int
-	MAC       string
-	Operstate string
-	Address   netip.Prefix
-	Gateway   netip.Addr // not valid without a default route that has one
-	Waited    time.Duration
-	Hints     int // how many kernel messages led to another look
-}
-
-// Waiter waits; its fields are how it sees the machine. Kernel gives the real
+// Waiter waits; its functions are how it sees the machine. Kernel gives the real
 // ones.
 type Waiter struct {
-	// Subscribe starts to listen; a value hints that something changed. The
-	// channel is closed when its context ends.
-	Subscribe func(context.Context) (<-chan struct{}, error)
+	Criteria Criteria
+	// Subscribe starts to listen and returns hints until its context ends.
+	Subscribe func(context.Context) (<-chan Hint, error)
 	// List takes a fresh snapshot.
 	List func() (Snapshot, error)
+	// Resolve has the kernel find a gateway's link-layer address, as any packet
+	// to it would. It is called for Criteria that want it answered.
+	Resolve func(link int, gateway netip.Addr) error
 }
 
-// Wait returns when a link is configured. The end of ctx is an error that says
-// what is still missing.
-func (w Waiter) Wait(ctx context.Context, route bool) (Facts, error) {
+const (
+	askAgain = time.Second            // between two attempts at a gateway
+	firstTry = 50 * time.Millisecond  // after a snapshot that failed
+	lastTry  = 2 * time.Second        // that pause doubles up to here
+	longGap  = 500 * time.Millisecond // between two looks at very long tables
+)
+
+// Wait returns when the network is configured and has been for as long as the
+// criteria say. The end of ctx is an error that says what is still missing, and
+// the Facts then hold how long that took and how many events were seen.
+func (w Waiter) Wait(ctx context.Context) (Facts, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	start, seen := time.Now(), 0
+	l := look{w: w, c: w.Criteria, start: time.Now()}
 	hints, err := w.Subscribe(ctx) // before the first List: nothing falls between
 	if err != nil {
 		return Facts{}, fmt.Errorf("subscribe to rtnetlink: %w", err)
 	}
 	for {
-		s, err := w.List()
-		if err != nil {
-			return Facts{}, fmt.Errorf("list links and addresses: %w", err)
+		again, done := l.take()
+		if done {
+			return l.facts, nil
 		}
-		facts, missing, ok := Decide(s, route)
-		if ok {
-			facts.Waited, facts.Hints = time.Since(start), seen
-			return facts, nil
+		timer := time.NewTimer(again)
+		if again == 0 {
+			timer.Stop() // nothing to do before the next hint: no wake-up
 		}
 		select {
-		case _, open := <-hints:
-			if !open && ctx.Err() == nil {
-				return Facts{}, fmt.Errorf("rtnetlink ended early: %s", missing)
+		case h, open := <-hints:
+			if !open {
+				hints = nil // its context ended, and so does Wait
+				break
 			}
-			seen++
+			l.facts.EventAt = h.At
+			l.events += h.Events
+		case <-timer.C:
 		case <-ctx.Done():
 		}
-		if ctx.Err() != nil {
-			return Facts{}, fmt.Errorf("wait for a configured link: %w: %s", context.Cause(ctx), missing)
+		timer.Stop()
+		if !l.pause(ctx) {
+			f := Facts{Waited: time.Since(l.start), Events: l.events}
+			return f, fmt.Errorf("wait for a configured network: %w: %s", context.Cause(ctx), l.missing)
 		}
 	}
 }
 
-// Decide says whether the network is configured: a link other than loopback
-// that is up with carrier, a usable global address on it, and, if route is set,
-// a default route of the same family through it. If not, missing says for each
-// link what it lacks. With several, the lowest link index wins, and IPv4.
-func Decide(s Snapshot, route bool) (facts Facts, missing string, ok bool) {
-	var lacks []string
-	links := slices.SortedFunc(slices.Values(s.Links), func(a, b Link) int { return cmp.Compare(a.Index, b.Index) })
-	for _, l := range links {
-		if l.Loopback {
-			continue
-		}
-		facts, lack := decideLink(s, l, route)
-		if lack == "" {
-			return facts, "", true
-		}
-		lacks = append(lacks, l.Name+": "+lack)
-	}
-	if len(lacks) == 0 {
-		return Facts{}, "there is no link but loopback", false
-	}
-	return Facts{}, strings.Join(lacks, "; "), false
+// look is the state from one look at the machine to the next.
+type look struct {
+	w        Waiter
+	c        Criteria
+	start    time.Time
+	events   int
+	facts    Facts // of the last look that found the network configured
+	since    time.Time
+	settling bool
+	missing  string
+	failed   time.Duration // the pause after a snapshot that failed; 0 after one that did not
+	asked    time.Time     // for the gateway
+	took     time.Duration // of the last look
+	ended    time.Time
 }
 
-func decideLink(s Snapshot, l Link, route bool) (Facts, string) {
-	switch {
-	case !l.Up:
-		return Facts{}, "down"
-	case !l.Carrier:
-		return Facts{}, "no carrier"
-	case l.Operstate != "up" && l.Operstate != "unknown": // some drivers do not say
-		return Facts{}, "operstate " + l.Operstate
+// take looks once. If the decision is not made it returns after how long to look
+// again without a hint, 0 for not at all.
+func (l *look) take() (again time.Duration, done bool) {
+	began := time.Now()
+	defer func() {
+		l.ended = time.Now()
+		l.took = l.ended.Sub(began)
+	}()
+	s, err := l.w.List()
+	if err != nil {
+		l.settling, l.missing = false, fmt.Sprintf("the kernel's tables cannot be read: %v", err)
+		l.failed = min(max(2*l.failed, firstTry), lastTry)
+		return l.failed, false
 	}
-	lack := "no address"
-	addrs := slices.SortedStableFunc(slices.Values(s.Addrs), func(a, b Addr) int {
-		return cmp.Compare(a.Prefix.Addr().BitLen(), b.Prefix.Addr().BitLen())
-	})
-	for _, a := range addrs {
-		switch {
-		case a.Link != l.Index:
-			continue
-		case !a.Global:
-			lack = better(lack, "no global address")
-			continue
-		case !a.Usable:
-			lack = better(lack, a.Prefix.String()+" is tentative or deprecated")
-			continue
-		}
-		f := Facts{Interface: l.Name, Index: l.Index, MAC: l.MAC, Operstate: l.Operstate, Address: a.Prefix}
-		i := slices.IndexFunc(s.Routes, func(r Route) bool { return r.Link == l.Index && r.IPv6 == a.Prefix.Addr().Is6() })
-		if i >= 0 {
-			f.Gateway = s.Routes[i].Gateway
-			return f, ""
-		}
-		if !route {
-			return f, ""
-		}
-		lack = a.Prefix.String() + " ok, no default route yet"
+	l.failed = 0
+	facts, missing, ok := Decide(s, l.c)
+	l.missing = missing
+	if !ok {
+		l.settling = false
+		return l.ask(facts), false
 	}
-	return Facts{}, lack
+	if !l.settling || !facts.same(l.facts) {
+		l.since, l.settling = began, true
+	}
+	facts.EventAt, facts.Events = l.facts.EventAt, l.events
+	l.facts = facts
+	if left := l.c.Settle - time.Since(l.since); left > 0 {
+		l.missing = fmt.Sprintf("%s: configured, but not yet for %v", facts.Interface, l.c.Settle)
+		return left, false
+	}
+	l.facts.DecidedAt = time.Now()
+	l.facts.Waited = l.facts.DecidedAt.Sub(l.start)
+	return 0, true
 }
 
-// better keeps what is nearest to being configured.
-func better(old, next string) string {
-	if strings.Contains(old, " ok, ") {
-		return old
+// ask wants an answer from the gateway, if that is all that is missing.
+func (l *look) ask(f Facts) time.Duration {
+	if l.c.Require != GatewayResolved || !f.Gateway.IsValid() || l.w.Resolve == nil {
+		return 0
 	}
-	return next
+	if time.Since(l.asked) >= askAgain {
+		l.asked = time.Now()
+		if err := l.w.Resolve(f.Index, f.Gateway); err != nil {
+			l.missing += fmt.Sprintf(" (it cannot be asked: %v)", err)
+		}
+	}
+	return askAgain
+}
+
+// pause keeps a storm of events, or tables that take long to read, from using
+// up a CPU: at least twice as long as the last look took passes before the next.
+// It reports false when ctx has ended.
+func (l *look) pause(ctx context.Context) bool {
+	if left := min(2*l.took, longGap) - time.Since(l.ended); left > 0 {
+		select {
+		case <-time.After(left):
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
 }

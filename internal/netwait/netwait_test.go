@@ -7,88 +7,224 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-var (
-	lo   = Link{Index: 1, Name: "lo", Operstate: "unknown", Loopback: true, Up: true, Carrier: true}
-	eth  = Link{Index: 2, Name: "ens3", Operstate: "up", Up: true, Carrier: true, MAC: "52:54:00:12:34:56"}
-	v4   = Addr{Link: 2, Prefix: netip.MustParsePrefix("192.0.2.7/24"), Global: true, Usable: true}
-	v6   = Addr{Link: 2, Prefix: netip.MustParsePrefix("2001:db8::7/64"), Global: true, Usable: true}
-	gw4  = Route{Link: 2, Gateway: netip.MustParseAddr("192.0.2.1")}
-	gw6  = Route{Link: 2, IPv6: true, Gateway: netip.MustParseAddr("fe80::1")}
-	far4 = Route{Link: 3, Gateway: netip.MustParseAddr("192.0.2.1")}
-)
+// machine is a network that a test changes: its Waiter sees what is set.
+type machine struct {
+	hints  chan Hint
+	mu     sync.Mutex
+	now    Snapshot
+	err    error
+	looks  int
+	before func() // each look
+	asked  []netip.Addr
+}
 
-func with(l Link, edit func(*Link)) Link { edit(&l); return l }
-func addr(a Addr, edit func(*Addr)) Addr { edit(&a); return a }
+func newMachine() *machine { return &machine{hints: make(chan Hint, 1)} }
 
-func TestDecide(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		s       Snapshot
-		route   bool
-		address string // decided on; "" is not configured
-		missing string
-	}{
-		{"nothing", Snapshot{}, true, "", "no link but loopback"},
-		{"loopback with an address and a route", Snapshot{[]Link{lo}, []Addr{{1, v4.Prefix, true, true}}, []Route{{Link: 1}}}, true, "", "no link but loopback"},
-		{"configured, IPv4", Snapshot{[]Link{lo, eth}, []Addr{v4}, []Route{gw4}}, true, "192.0.2.7/24", ""},
-		{"configured, IPv6", Snapshot{[]Link{lo, eth}, []Addr{v6}, []Route{gw6}}, true, "2001:db8::7/64", ""},
-		{"both: IPv4 is named", Snapshot{[]Link{lo, eth}, []Addr{v6, v4}, []Route{gw6, gw4}}, true, "192.0.2.7/24", ""},
-		{"IPv4 has no route, IPv6 has", Snapshot{[]Link{lo, eth}, []Addr{v4, v6}, []Route{gw6}}, true, "2001:db8::7/64", ""},
-		{"no route", Snapshot{[]Link{lo, eth}, []Addr{v4}, nil}, true, "", "ens3: 192.0.2.7/24 ok, no default route yet"},
-		{"no route needed", Snapshot{[]Link{lo, eth}, []Addr{v4}, nil}, false, "192.0.2.7/24", ""},
-		{"route through another link", Snapshot{[]Link{lo, eth}, []Addr{v4}, []Route{far4}}, true, "", "no default route yet"},
-		{"route before the address", Snapshot{[]Link{lo, eth}, nil, []Route{gw4}}, true, "", "ens3: no address"},
-		{"down", Snapshot{[]Link{with(eth, func(l *Link) { l.Up = false })}, []Addr{v4}, []Route{gw4}}, true, "", "ens3: down"},
-		{"no carrier", Snapshot{[]Link{with(eth, func(l *Link) { l.Carrier = false })}, []Addr{v4}, []Route{gw4}}, true, "", "ens3: no carrier"},
-		{"dormant", Snapshot{[]Link{with(eth, func(l *Link) { l.Operstate = "dormant" })}, []Addr{v4}, []Route{gw4}}, true, "", "ens3: operstate dormant"},
-		{"a driver that does not say", Snapshot{[]Link{with(eth, func(l *Link) { l.Operstate = "unknown" })}, []Addr{v4}, []Route{gw4}}, true, "192.0.2.7/24", ""},
-		{"tentative", Snapshot{[]Link{eth}, []Addr{addr(v6, func(a *Addr) { a.Usable = false })}, []Route{gw6}}, true, "", "tentative"},
-		{"link-local only", Snapshot{[]Link{eth}, []Addr{addr(v6, func(a *Addr) { a.Global = false })}, []Route{gw6}}, true, "", "no global address"},
-		{"the other link's address", Snapshot{[]Link{eth}, []Addr{addr(v4, func(a *Addr) { a.Link = 3 })}, []Route{gw4}}, true, "", "ens3: no address"},
-		{"lowest index wins", Snapshot{[]Link{with(eth, func(l *Link) { l.Index, l.Name = 9, "ens9" }), eth},
-			[]Addr{addr(v4, func(a *Addr) { a.Link = 9 }), v6}, []Route{{Link: 9}, gw6}}, true, "2001:db8::7/64", ""},
-	} {
-		f, missing, ok := Decide(tt.s, tt.route)
-		if ok != (tt.address != "") || ok && f.Address.String() != tt.address || !strings.Contains(missing, tt.missing) {
-			t.Errorf("%s: Decide = %v, %q, %v; want %q, %q", tt.name, f.Address, missing, ok, tt.address, tt.missing)
-		}
+func (m *machine) waiter(c Criteria) Waiter {
+	return Waiter{
+		Criteria:  c,
+		Subscribe: func(context.Context) (<-chan Hint, error) { return m.hints, nil },
+		List: func() (Snapshot, error) {
+			if m.looks++; m.before != nil {
+				m.before()
+			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.now, m.err
+		},
+		Resolve: func(_ int, gw netip.Addr) error { m.asked = append(m.asked, gw); return nil },
 	}
 }
 
+// change sets what the next look sees, and hints at it.
+func (m *machine) change(s Snapshot) {
+	m.mu.Lock()
+	m.now, m.err = s, nil
+	m.mu.Unlock()
+	give(m.hints, Hint{At: time.Now(), Events: 1})
+}
+
+var (
+	unset   = Snapshot{Links: links(ens3)}
+	halfway = Snapshot{Links: links(ens3), Addrs: addrs(v4)}
+	ready   = Snapshot{Links: links(ens3), Addrs: addrs(v4), Routes: routes(gw4)}
+)
+
 func TestWaitSubscribesBeforeItLists(t *testing.T) {
-	configured := false
-	w := Waiter{
-		Subscribe: func(context.Context) (<-chan struct{}, error) {
-			configured = true // falls between, if the order is wrong
-			return make(chan struct{}), nil
-		},
-		List: func() (Snapshot, error) {
-			if configured {
-				return Snapshot{[]Link{eth}, []Addr{v4}, []Route{gw4}}, nil
-			}
-			return Snapshot{}, nil
-		},
+	m := newMachine()
+	w := m.waiter(gateway)
+	w.Subscribe = func(context.Context) (<-chan Hint, error) {
+		m.now = ready // between the two: an event that nobody will tell of again
+		return m.hints, nil
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	if f, err := w.Wait(ctx, true); err != nil || f.Interface != "ens3" || f.Gateway != gw4.Gateway {
-		t.Errorf("Wait = %+v, %v; want ens3 by %v", f, err, gw4.Gateway)
+	f, err := w.Wait(t.Context())
+	if err != nil || f.Interface != "ens3" || f.Events != 0 || !f.EventAt.IsZero() || f.DecidedAt.IsZero() {
+		t.Errorf("Wait = %+v, %v; want what came while it subscribed", f, err)
 	}
+}
+
+func TestWaitLooksAgainAtEachHint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine()
+		m.now = unset
+		go func() {
+			time.Sleep(time.Second)
+			m.change(halfway)
+			time.Sleep(time.Second)
+			m.change(ready)
+		}()
+		began := time.Now()
+		f, err := m.waiter(gateway).Wait(t.Context())
+		if err != nil || f.Waited != 2*time.Second || f.Events != 2 || f.EventAt.Sub(began) != 2*time.Second || f.DecidedAt.Sub(began) != 2*time.Second {
+			t.Errorf("Wait = %+v, %v; want it after 2 s and two events", f, err)
+		}
+		if m.looks != 3 {
+			t.Errorf("it looked %d times; want once at first and once for each event, and never in between", m.looks)
+		}
+	})
 }
 
 func TestWaitSaysWhatIsMissing(t *testing.T) {
-	why := errors.New("the deadline of the test")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Millisecond, why)
-	defer cancel()
-	w := Waiter{
-		Subscribe: func(context.Context) (<-chan struct{}, error) { return make(chan struct{}), nil },
-		List:      func() (Snapshot, error) { return Snapshot{[]Link{eth}, []Addr{v4}, nil}, nil },
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine()
+		m.now = halfway
+		why := errors.New("the policy's time is over")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, why)
+		defer cancel()
+		f, err := m.waiter(gateway).Wait(ctx)
+		if !errors.Is(err, why) || !strings.Contains(err.Error(), "ens3: up, carrier; 192.0.2.7/24 ok; no default route yet") || f.Waited != time.Minute {
+			t.Errorf("Wait = %+v, %v; want the cause and what is missing", f, err)
+		}
+		if m.looks != 1 {
+			t.Errorf("it looked %d times in a minute without an event; want once", m.looks)
+		}
+	})
+}
+
+func TestSettle(t *testing.T) {
+	c := gateway
+	c.Settle = 5 * time.Second
+	for _, tt := range []struct {
+		name    string
+		changes []Snapshot // one a second
+		after   time.Duration
+	}{
+		{"stable", []Snapshot{ready}, 6 * time.Second},
+		{"the same again", []Snapshot{ready, ready, ready}, 6 * time.Second},
+		{"address added, then removed, then added", []Snapshot{ready, unset, ready}, 8 * time.Second},
+		{"another address", []Snapshot{ready, {Links: links(ens3), Addrs: addrs(on(2, "192.0.2.8/24")), Routes: routes(gw4)}}, 7 * time.Second},
+		{"renamed", []Snapshot{ready, {Links: links(link("lan0")), Addrs: addrs(v4), Routes: routes(gw4)}}, 7 * time.Second},
+		{"deleted and made again", []Snapshot{ready, {Links: links(link("ens3", index(7))), Addrs: addrs(on(7, "192.0.2.7/24")), Routes: routes(via(7, "192.0.2.1"))}}, 7 * time.Second},
+		{"another gateway", []Snapshot{ready, {Links: links(ens3), Addrs: addrs(v4), Routes: routes(via(2, "192.0.2.2"))}}, 7 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMachine()
+			m.now = unset
+			go func() {
+				for _, s := range tt.changes {
+					time.Sleep(time.Second)
+					m.change(s)
+				}
+			}()
+			f, err := m.waiter(c).Wait(t.Context())
+			if err != nil || f.Waited != tt.after {
+				t.Errorf("%s: Wait = %v after %v; want it after %v", tt.name, err, f.Waited, tt.after)
+			}
+		})
 	}
-	if _, err := w.Wait(ctx, true); !errors.Is(err, why) || !strings.Contains(err.Error(), "no default route yet") {
-		t.Errorf("error %v; want the cause and what is missing", err)
-	}
+}
+
+// TestAnAddressThatGoesBeforeItSettled: what was configured for a moment is not.
+func TestAnAddressThatGoesBeforeItSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine()
+		m.now = ready
+		c := gateway
+		c.Settle = 5 * time.Second
+		go func() { time.Sleep(time.Second); m.change(unset) }()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if f, err := m.waiter(c).Wait(ctx); err == nil {
+			t.Errorf("Wait = %+v; want an error", f)
+		}
+	})
+}
+
+// TestTablesThatCannotBeRead: neither an end nor a busy loop.
+func TestTablesThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine()
+		m.err = errors.New("no buffer space available")
+		go func() {
+			time.Sleep(time.Minute)
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.err, m.now = nil, ready // and nothing hints at it
+		}()
+		f, err := m.waiter(gateway).Wait(t.Context())
+		if err != nil || f.Waited > time.Minute+lastTry {
+			t.Errorf("Wait = %v after %v; want it to look again by itself", err, f.Waited)
+		}
+		if m.looks > 60 {
+			t.Errorf("%d looks in a minute", m.looks)
+		}
+		m.err = errors.New("no buffer space available")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := m.waiter(gateway).Wait(ctx); err == nil || !strings.Contains(err.Error(), "no buffer space available") {
+			t.Errorf("Wait = %v; want the reason", err)
+		}
+	})
+}
+
+// TestStormIsPaced: with looks that take long, most of the time nothing is done.
+func TestStormIsPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine()
+		m.now = unset
+		m.before = func() { time.Sleep(10 * time.Millisecond) }
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 10000 {
+				time.Sleep(time.Millisecond)
+				give(m.hints, Hint{At: time.Now(), Events: 1})
+			}
+			m.change(ready)
+		}()
+		f, err := m.waiter(gateway).Wait(t.Context())
+		<-done
+		if err != nil || f.Events < 9900 { // the look that decides can be under way when the last ones come
+			t.Errorf("Wait = %+v, %v; want all events counted", f, err)
+		}
+		if m.looks > 340 {
+			t.Errorf("%d looks of 10 ms in 10 s; want a third of the time at most", m.looks)
+		}
+	})
+}
+
+func TestGatewayIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine()
+		m.now = ready
+		go func() {
+			time.Sleep(3500 * time.Millisecond)
+			m.change(Snapshot{Links: links(ens3), Addrs: addrs(v4), Routes: routes(via(2, "192.0.2.1", answered))})
+		}()
+		f, err := m.waiter(must(GatewayResolved)).Wait(t.Context())
+		if err != nil || f.Waited != 3500*time.Millisecond || len(m.asked) != 4 || m.asked[0] != netip.MustParseAddr("192.0.2.1") {
+			t.Errorf("Wait = %+v, %v, asked %v; want the gateway asked once a second", f, err, m.asked)
+		}
+		other := newMachine()
+		other.now = ready
+		if _, err := other.waiter(gateway).Wait(t.Context()); err != nil || other.asked != nil {
+			t.Errorf("without the criterion: %v, asked %v; want nobody asked", err, other.asked)
+		}
+	})
 }

@@ -106,10 +106,25 @@ type Stages struct {
 	Run string `yaml:"run"`
 }
 
-// Network says what "configured" means.
+// Network says what "configured" means, and where an epilog may connect to
+// (docs/network.md). Parse fills in the defaults of all but Timeout.
 type Network struct {
-	Timeout Duration `yaml:"timeout"`
-	Route   *bool    `yaml:"route"` // a default route is required; Parse leaves no nil
+	Timeout    Duration `yaml:"timeout"`
+	Interfaces []string `yaml:"interfaces"` // globs; none: every Ethernet-like link
+	Family     string   `yaml:"family"`     // "any", "ipv4", "ipv6" or "both"
+	Require    string   `yaml:"require"`    // "address", "route" or "gateway-resolved"
+	Settle     Duration `yaml:"settle"`     // the state has to last that long
+	OnTimeout  string   `yaml:"on_timeout"` // "fail" or "run-anyway"
+
+	Reach []ReachRule `yaml:"reach"` // none: no way out; absent: any
+	Relay Relay       `yaml:"relay"`
+}
+
+// Relay bounds the way out of one stage.
+type Relay struct {
+	Connections int      `yaml:"connections"`
+	Bytes       Size     `yaml:"bytes"` // both ways together
+	Time        Duration `yaml:"time"`  // of one connection
 }
 
 // Name is that of the policy file, as Parse was told it.
@@ -140,7 +155,8 @@ func Parse(name string, data []byte) (*Policy, error) {
 	if err := yaml.Unmarshal(data, &tree); err != nil {
 		return nil, fmt.Errorf("policy %s: %w", name, err)
 	}
-	if faults := p.validate(&tree); len(faults) > 0 {
+	faults := p.Network.complete(&tree)
+	if faults = append(p.validate(&tree), faults...); len(faults) > 0 {
 		return nil, fmt.Errorf("policy %s: %s", name, strings.Join(faults, "; "))
 	}
 	return p, nil
@@ -205,12 +221,15 @@ func (p *Policy) validate(tree *yaml.Node) []string {
 		}
 	}
 	for _, b := range p.bounds() {
-		section, key, _ := strings.Cut(b.key, ".")
+		var at []any
+		for key := range strings.SplitSeq(b.key, ".") {
+			at = append(at, key)
+		}
 		switch {
 		case b.absent:
-			fault(b.key+" is missing", section)
+			fault(b.key+" is missing", at[0])
 		case b.v < b.lo || b.v > b.hi:
-			fault(fmt.Sprintf("%s is %s; it has to be from %s to %s", b.key, b.word(b.v), b.word(b.lo), b.word(b.hi)), section, key)
+			fault(fmt.Sprintf("%s is %s; it has to be from %s to %s", b.key, b.word(b.v), b.word(b.lo), b.word(b.hi)), at...)
 		}
 	}
 	return faults
@@ -240,7 +259,6 @@ type bound struct {
 func (p *Policy) bounds() []bound {
 	span := func(n int64) string { return time.Duration(n).String() }
 	count := func(n int64) string { return strconv.FormatInt(n, 10) }
-	route := p.Network.Route == nil
 	return []bound{
 		{"limits.deadline", int64(p.Limits.Deadline), int64(time.Second), int64(10 * time.Minute), span, p.Limits.Deadline == 0},
 		{"limits.bytes", int64(p.Limits.Bytes), 1 << 20, 1 << 33, count, p.Limits.Bytes == 0},
@@ -253,7 +271,10 @@ func (p *Policy) bounds() []bound {
 		{"media.max_bytes", int64(p.Media.MaxBytes), 1 << 10, 1 << 33, count, p.Media.MaxBytes == 0},
 		{"media.max_files", int64(p.Media.MaxFiles), 1, 1 << 17, count, p.Media.MaxFiles == 0},
 		{"network.timeout", int64(p.Network.Timeout), int64(time.Second), int64(30 * time.Minute), span, p.Network.Timeout == 0},
-		{"network.route", 0, 0, 0, count, route},
+		{"network.settle", int64(p.Network.Settle), 0, int64(time.Minute), span, false},
+		{"network.relay.connections", int64(p.Network.Relay.Connections), 1, 1 << 20, count, false},
+		{"network.relay.bytes", int64(p.Network.Relay.Bytes), 1 << 10, 1 << 40, count, false},
+		{"network.relay.time", int64(p.Network.Relay.Time), int64(time.Second), int64(10 * time.Minute), span, false},
 	}
 }
 

@@ -33,7 +33,7 @@ func TestDefaultPolicyParses(t *testing.T) {
 	if len(p.Classes.Syslog.Paths) == 0 || len(p.Classes.Monitoring.Paths) == 0 || len(p.Classes.Batch.Paths) == 0 {
 		t.Errorf("a class of the default policy has no path: %+v", p.Classes)
 	}
-	if p.Media.WritableDisks || !*p.Network.Route {
+	if p.Media.WritableDisks || p.Network.Require != "route" {
 		t.Errorf("Parse() = media %+v, network %+v; want no writable disks and a default route", p.Media, p.Network)
 	}
 }
@@ -60,7 +60,6 @@ media:
   max_files: 10000
 network:
   timeout: 2m
-  route: true
 `
 
 func TestSmallPolicyParses(t *testing.T) {
@@ -122,7 +121,6 @@ func TestParseRefuses(t *testing.T) {
 		{"long wait", "wait: 10s", "wait: 11m", []string{"media.wait"}},
 		{"no timeout", "  timeout: 2m\n", "", []string{"network.timeout"}},
 		{"no wait", "  wait: 10s\n", "", []string{"media.wait is missing"}},
-		{"no word on the route", "  route: true\n", "", []string{"network.route is missing"}},
 		{"all limits missing", small[strings.Index(small, "limits:"):], "", []string{"limits.deadline", "limits.bytes", "limits.inodes", "limits.processes", "limits.memory", "limits.changes", "media.max_bytes", "media.max_files", "network.timeout"}},
 
 		{"a duration without unit", "deadline: 5m", "deadline: 300", []string{"line 10", `"300"`, "duration"}},

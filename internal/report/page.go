@@ -19,6 +19,7 @@ func (r *Receipt) Page(w io.Writer) error {
 	p.refusals(r.Refusals)
 	p.deniedCalls(r.DeniedCalls)
 	p.units(r)
+	p.connections(r.Connections)
 	for _, warning := range r.Warnings {
 		p.f("  note      %s\n", oneLine(warning))
 	}
@@ -63,7 +64,9 @@ func (p *page) head(r *Receipt) {
 	if d := r.Disc; d != nil {
 		p.f("  disc      %s, label %q, %s, digest %.16s…\n", oneLine(d.Device), d.Label, d.Flavour, d.Digest)
 	}
-	if n := r.Network; n != nil {
+	if n := r.Network; n != nil && n.Address == "" {
+		p.f("  network   not up after %d ms: %s\n", n.WaitedMS, oneLine(n.Missing))
+	} else if n != nil {
 		p.f("  network   %s has %s", oneLine(n.Interface), n.Address)
 		if n.Gateway != "" {
 			p.f(", gateway %s", n.Gateway)
@@ -160,5 +163,23 @@ func (p *page) deniedCalls(calls []DeniedCall) {
 func (p *page) units(r *Receipt) {
 	for _, u := range r.Units {
 		p.f("  unit      %s %s: %s\n", u.Action, u.Unit, oneLine(u.Result))
+	}
+}
+
+// connections are those that the script asked the relay for.
+func (p *page) connections(list []Connection) {
+	for _, c := range list {
+		target := c.Target
+		if c.Address != "" && !strings.HasPrefix(c.Target, c.Address) && !strings.HasPrefix(c.Target, "["+c.Address) {
+			target += " (" + c.Address + ")"
+		}
+		if c.Count > 1 {
+			target += fmt.Sprintf(", %d times", c.Count)
+		}
+		p.f("  reached   %s by %s: %s", oneLine(target), c.Protocol, oneLine(c.Result))
+		if c.Sent+c.Received > 0 {
+			p.f(", %d bytes sent, %d received", c.Sent, c.Received)
+		}
+		p.f("\n")
 	}
 }

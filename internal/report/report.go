@@ -76,7 +76,7 @@ type Receipt struct {
 	DeniedCalls []DeniedCall     `json:"denied_calls"`
 	Units       []Unit           `json:"units"`
 	Network     *Network         `json:"network,omitempty"`
-	Connections []Connection     `json:"connections"` // a script has no network yet: always empty
+	Connections []Connection     `json:"connections"`
 	Durations   map[string]int64 `json:"durations_ms"`
 	Clock       Clock            `json:"clock"`
 	Agent       Agent            `json:"agent"`
@@ -149,32 +149,56 @@ type Unit struct {
 	Result string `json:"result"`
 }
 
-// Network are the facts that netwait decided on.
+// Network are the facts that netwait decided on. Without a decision, where the
+// policy lets the epilog run all the same, there are no facts but Missing.
 type Network struct {
-	Interface string `json:"interface"`
-	Index     int    `json:"index"`
-	MAC       string `json:"mac"`
-	Operstate string `json:"operstate"`
-	Address   string `json:"address"` // with its prefix length
-	Gateway   string `json:"gateway,omitempty"`
-	WaitedMS  int64  `json:"waited_ms"`
-	Hints     int    `json:"hints"`
+	Interface  string    `json:"interface"`
+	Index      int       `json:"index"`
+	MAC        string    `json:"mac"`
+	Operstate  string    `json:"operstate"`
+	Address    string    `json:"address"`           // the one decided on, with its prefix length
+	Addresses  []Address `json:"addresses"`         // all of the interface's that can be used
+	Gateway    string    `json:"gateway,omitempty"` // of the default route of Address's family
+	Gateways   []string  `json:"gateways"`          // of all default routes through the interface
+	RouteTable int       `json:"route_table,omitempty"`
+	DNS        []string  `json:"dns"` // as the machine's resolver has them; none was asked
+	Events     int       `json:"events"`
+	EventUS    int64     `json:"event_monotonic_us,omitempty"` // the last event before the decision
+	DecidedUS  int64     `json:"decided_monotonic_us,omitempty"`
+	WaitedMS   int64     `json:"waited_ms"`
+	Missing    string    `json:"missing,omitempty"` // what was not there when the time was over
 }
 
-// Connection is one that the script made to the site.
+// Address is one address of the interface.
+type Address struct {
+	Address string `json:"address"` // with its prefix length
+	Scope   string `json:"scope"`   // ip-address(8)'s word: "global", "site", "link"
+}
+
+// Connection is one that the script asked the relay for, or several of the same
+// target with the same end. Target is HOST:PORT, empty where none was
+// understood; Address is what was dialled.
 type Connection struct {
-	Target string `json:"target"`
-	Result string `json:"result"`
+	Target     string `json:"target"`
+	Address    string `json:"address,omitempty"`
+	Protocol   string `json:"protocol"`
+	Rule       string `json:"rule,omitempty"`
+	Result     string `json:"result"` // "connected", or "refused: …", "failed: …", "cut off: …"
+	Count      int    `json:"count"`
+	Sent       int64  `json:"sent_bytes"`
+	Received   int64  `json:"received_bytes"`
+	DurationMS int64  `json:"duration_ms"`
 }
 
 // Clock places the stage in the boot. Monotonic times are microseconds of
 // CLOCK_MONOTONIC, the clock of journalctl -o short-monotonic.
 type Clock struct {
-	BootID           string    `json:"boot_id"`
-	Started          time.Time `json:"started"`
-	StartedMonotonic int64     `json:"started_monotonic_us"`
-	ScriptMonotonic  int64     `json:"script_monotonic_us,omitempty"`
-	EndedMonotonic   int64     `json:"ended_monotonic_us"`
+	BootID            string    `json:"boot_id"`
+	Started           time.Time `json:"started"`
+	StartedMonotonic  int64     `json:"started_monotonic_us"`
+	ReleasedMonotonic int64     `json:"released_monotonic_us,omitempty"` // the wait for the network was over
+	ScriptMonotonic   int64     `json:"script_monotonic_us,omitempty"`
+	EndedMonotonic    int64     `json:"ended_monotonic_us"`
 }
 
 // Agent is who decided, by which policy.
@@ -222,6 +246,11 @@ func (r *Receipt) Marshal() ([]byte, error) {
 	c.Schema = Schema
 	c.Changes, c.Refusals = nonNil(c.Changes), nonNil(c.Refusals)
 	c.DeniedCalls, c.Units, c.Connections = nonNil(c.DeniedCalls), nonNil(c.Units), nonNil(c.Connections)
+	if c.Network != nil {
+		n := *c.Network
+		n.Addresses, n.Gateways, n.DNS = nonNil(n.Addresses), nonNil(n.Gateways), nonNil(n.DNS)
+		c.Network = &n
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -316,7 +345,7 @@ func (r *Receipt) Line() string {
 	if r.Disc != nil {
 		fmt.Fprintf(&b, ", disc %s label %q digest %.12s", oneLine(r.Disc.Device), r.Disc.Label, r.Disc.Digest)
 	}
-	if r.Network != nil {
+	if r.Network != nil && r.Network.Address != "" {
 		fmt.Fprintf(&b, ", %s %s", oneLine(r.Network.Interface), r.Network.Address)
 	}
 	fmt.Fprintf(&b, ", %d ms", r.Durations["total"])

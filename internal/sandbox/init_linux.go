@@ -75,9 +75,10 @@ var errExec = errors.New("start the command")
 // inside is sandbox-init's state from one step to the next.
 type inside struct {
 	conf   config
-	back   int     // the socket to the agent
-	mounts []mount // the root's, as they were found
-	view   string  // where the command's root is put together
+	config *gob.Decoder // what the agent has to say
+	back   int          // the socket to the agent
+	mounts []mount      // the root's, as they were found
+	view   string       // where the command's root is put together
 	argv   []string
 	exe    string
 
@@ -95,6 +96,7 @@ func (in *inside) run() error {
 		do   func() error
 	}{
 		{"read the configuration", in.readConfig}, // nothing before it: the agent has us in place
+		{"open the loopback", in.openLoopback},    // with the capabilities for it
 		{"list mounts", in.listMounts},            // before the first one of ours
 		{"detach mount propagation", makePrivate}, // or the host would see all that follows
 		{"mount the workspace", in.mountWorkspace},
@@ -113,7 +115,8 @@ func (in *inside) run() error {
 		{"drop capabilities", dropCapabilities},
 		{"set no_new_privs", noNewPrivs}, // Landlock and seccomp(2) ask for it without CAP_SYS_ADMIN
 		{"restrict by Landlock", in.restrictPaths},
-		{"filter system calls", in.filterCalls}, // last: the steps above use calls that it denies
+		{"filter system calls", in.filterCalls},   // last but one: the steps above use calls that it denies
+		{"wait for the release", in.awaitRelease}, // all of the above is done while the agent waits
 	} {
 		if err := s.do(); errors.Is(err, ErrNotFound) {
 			return err // no fault of the step
@@ -139,9 +142,8 @@ func (in *inside) send(m message, fds ...int) {
 
 func (in *inside) readConfig() error {
 	unix.CloseOnExec(configFD)
-	f := os.NewFile(configFD, "configuration")
-	defer f.Close()
-	if err := gob.NewDecoder(f).Decode(&in.conf); err != nil {
+	in.config = gob.NewDecoder(os.NewFile(configFD, "configuration"))
+	if err := in.config.Decode(&in.conf); err != nil {
 		return err
 	}
 	s := &in.conf.Spec

@@ -25,6 +25,8 @@ import (
 type config struct {
 	Spec  Spec
 	Agent string // path of this binary, for the shims
+	Relay bool   // a loopback listener is wanted
+	Hold  bool   // the command's last variables follow
 }
 
 // grace is what a script has between SIGTERM and SIGKILL.
@@ -47,6 +49,8 @@ type message struct {
 	Layer       string   `json:",omitempty"` // with lower and upper directory
 	Control     bool     `json:",omitempty"` // with the shim's listening socket
 	Listener    bool     `json:",omitempty"` // with the filter's notification descriptor
+	Relay       bool     `json:",omitempty"` // with the loopback's listening socket
+	Confined    bool     `json:",omitempty"`
 	Started     bool     `json:",omitempty"`
 	Ended       bool     `json:",omitempty"`
 	Exit        int      `json:",omitempty"`
@@ -69,7 +73,8 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	}
 	// gob and not JSON: a path or a variable may hold bytes that are no UTF-8.
 	var conf bytes.Buffer
-	if err := gob.NewEncoder(&conf).Encode(config{Spec: spec, Agent: agent}); err != nil {
+	enc := gob.NewEncoder(&conf)
+	if err := enc.Encode(config{Spec: spec, Agent: agent, Relay: spec.Relay != nil, Hold: spec.Hold != nil}); err != nil {
 		return nil, err
 	}
 	// The kernel kills sandbox-init when the thread that made it ends
@@ -89,13 +94,17 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	stop := context.AfterFunc(ctx, p.end)
 
 	var side sync.WaitGroup
+	var held error
+	alive, over := context.WithCancel(ctx)
+	defer over()
+	side.Go(func() { held = p.feed(alive, &conf, enc, spec.Hold, res) })
 	var limits limited
-	side.Go(func() { p.feed(conf.Bytes()) })
 	// To move a process to a cgroup takes the kernel as long as all the rest.
 	side.Go(func() { limits = p.limit(spec) })
 	side.Go(func() { collect(p.output, res, spec.Line) })
-	seen := p.listen(res)
+	seen := p.listen(res, func(l *os.File) error { return serveLoopback(alive, &side, l, spec.Relay) })
 	waitErr := p.cmd.Wait() // the pid namespace is dead when its init is
+	over()
 	stop()
 	p.waited()
 	seen.control.close()
@@ -106,7 +115,10 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	limits.group.remove()
 	res.Unbounded = limits.unbounded
 	_ = p.back.Close()
-	if limits.failure != nil && seen.failure == nil && ctx.Err() == nil {
+	switch {
+	case held != nil && !seen.started: // init, too, ended for want of the release
+		return res, held
+	case limits.failure != nil && seen.failure == nil && ctx.Err() == nil:
 		return res, limits.failure
 	}
 	return res, conclude(ctx, res, seen, waitErr)
@@ -250,12 +262,6 @@ func start() (_ *process, err error) {
 	return &process{cmd: cmd, conf: confW, output: outR, back: ours}, nil
 }
 
-// feed writes the configuration. If init is gone, its end says more than EPIPE.
-func (p *process) feed(conf []byte) {
-	_, _ = p.conf.Write(conf)
-	_ = p.conf.Close()
-}
-
 // heard is what sandbox-init said.
 type heard struct {
 	failure        error
@@ -265,7 +271,7 @@ type heard struct {
 }
 
 // listen reads messages until the command ended or init is gone.
-func (p *process) listen(res *Result) heard {
+func (p *process) listen(res *Result, relay func(*os.File) error) heard {
 	h := heard{control: &control{}, calls: &watcher{}}
 	for {
 		m, err := receive(p.back)
@@ -287,6 +293,13 @@ func (p *process) listen(res *Result) heard {
 			res.Uncovered = append(res.Uncovered, *m.Uncovered)
 		case m.Listener && len(m.receivedFDs) == 1:
 			h.calls.watch(m.receivedFDs[0])
+		case m.Relay && len(m.receivedFDs) == 1:
+			if err := relay(m.receivedFDs[0]); err != nil {
+				h.failure = fmt.Errorf("%w: %w", ErrUnsupported, err)
+				_ = p.cmd.Process.Kill()
+			}
+		case m.Confined:
+			res.Confined = time.Now()
 		case m.Started:
 			h.started, res.Started = true, time.Now()
 		case m.Ended:

@@ -12,7 +12,9 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
+	"net"
 	"os"
 	"time"
 )
@@ -46,6 +48,15 @@ type Spec struct {
 	noCgroup  bool  // as if there were no place for one; for tests
 	// Line, if set, is called for each line of output, a bounded number of times.
 	Line func(string)
+	// Relay, if set, serves a listener at RelayAddr on the loopback of the
+	// command's network namespace, which leads nowhere else. Its context ends
+	// when no process of the command is left; it returns soon after.
+	Relay func(context.Context, net.Listener)
+	// Hold, if set, is called at once, while the confinement is being set up.
+	// The command is started when both are done, with the variables that Hold
+	// returns beside Env; its error ends Run with nothing started. Its context
+	// ends when there is nothing left to hold.
+	Hold func(context.Context) ([]string, error)
 }
 
 // Entry is something that the command sees in place of what the root has. It
@@ -100,6 +111,8 @@ type Result struct {
 	NoProcess  int      // how often Spec.Processes kept one from starting
 	Unbounded  string   // why Spec.Processes and Spec.Memory hold for each process alone; "" if they hold for all
 	Layers     []Layer
+	Confined   time.Time // when the confinement stood
+	Released   time.Time // when Hold had returned; zero without Hold
 	Started    time.Time // when the command was started, not its confinement
 }
 

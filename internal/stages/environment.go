@@ -4,7 +4,6 @@ package stages
 
 import (
 	"fmt"
-	"net/netip"
 	"path"
 	"regexp"
 	"strings"
@@ -51,14 +50,7 @@ func environment(c Context, r *report.Receipt) (env, warnings []string) {
 	}
 	env = append(env, "PATH="+searchPath, "HOME=/", "LANG=C", "CONTEXT_DIR="+sandbox.ContextDir,
 		"CTX_STAGE="+r.Stage, "CTX_DEVICE="+c.Disc.Device, "CTX_LABEL="+strings.ReplaceAll(c.Disc.Label, "\x00", ""), "CTX_DIGEST="+c.Disc.Digest)
-	if n := r.Network; n != nil {
-		address := n.Address
-		if p, err := netip.ParsePrefix(n.Address); err == nil {
-			address = p.Addr().String()
-		}
-		env = append(env, "CTX_INTERFACE="+n.Interface, "CTX_ADDRESS="+address, "CTX_GATEWAY="+n.Gateway)
-	}
-	return env, warnings
+	return append(env, networkEnvironment(r.Network)...), warnings
 }
 
 // The patterns are compiled when a disc has a context.sh: the agent starts at

@@ -190,11 +190,15 @@ func TestAssignmentsNumberLines(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	c := disc(t, map[string]string{"Context.SH": "SITE=cern\nCTX_STAGE=forged\nPATH=/forged\n"})
 	c.Disc.Label = "A\nB=c"
-	r := &report.Receipt{Stage: Epilog, Network: &report.Network{Interface: "eth0", Address: "192.0.2.7/24", Gateway: "192.0.2.1"}}
+	r := &report.Receipt{Stage: Epilog, Network: &report.Network{
+		Interface: "eth0", Address: "192.0.2.7/24", Gateway: "192.0.2.1", MAC: "52:54:00:00:00:01", DNS: []string{"192.0.2.53", "2001:db8::53"},
+		Addresses: []report.Address{{Address: "192.0.2.7/24"}, {Address: "2001:db8::7/64"}}, Gateways: []string{"192.0.2.1", "fe80::1"},
+	}}
 	env, warnings := environment(c, r)
 	want := []string{
 		"SITE=cern", "PATH=" + searchPath, "HOME=/", "LANG=C", "CONTEXT_DIR=/var/lib/hepix/context", "CTX_STAGE=epilog", "CTX_DEVICE=/dev/sr0",
 		"CTX_LABEL=A\nB=c", "CTX_DIGEST=d15c", "CTX_INTERFACE=eth0", "CTX_ADDRESS=192.0.2.7", "CTX_GATEWAY=192.0.2.1",
+		"CTX_MAC=52:54:00:00:00:01", "CTX_ADDRESSES=192.0.2.7/24 2001:db8::7/64", "CTX_GATEWAYS=192.0.2.1 fe80::1", "CTX_DNS=192.0.2.53 2001:db8::53",
 	}
 	if !slices.Equal(env, want) {
 		t.Errorf("environment() = %q; want %q", env, want)

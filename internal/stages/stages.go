@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,6 +53,12 @@ type Machine struct {
 	Line func(stage, line string)
 	// Rehearse ends a stage before anything is applied.
 	Rehearse bool
+	// Await waits for the network and notes in the receipt what it found, while
+	// the epilog's confinement is being set up; nil if that has been done.
+	Await func(context.Context, *report.Receipt) error
+	// Local says whether an address is this machine's own; nil leaves an epilog
+	// without a way out.
+	Local func(netip.Addr) (bool, error)
 
 	// shown is what stages that were rehearsed before would have left.
 	shown []sandbox.Entry
@@ -67,7 +74,8 @@ type Context struct {
 }
 
 // Run runs one stage and fills in its receipt, which already says what the
-// caller knows. The end of ctx is the script's deadline.
+// caller knows. The end of ctx ends the script, and so does the policy's
+// deadline, which does not count the wait for the network.
 func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 	began := time.Now()
 	defer func() { r.Durations["stage"] = time.Since(began).Milliseconds() }()
@@ -143,10 +151,15 @@ func (m *Machine) done(g journal.Goal) bool {
 
 // run starts the script and notes in the receipt how it ended.
 func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Receipt, view []journal.Shown) (*sandbox.Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	begin := func() {
+		time.AfterFunc(time.Duration(m.Policy.Limits.Deadline), func() { cancel(context.DeadlineExceeded) })
+	}
 	began := time.Now()
 	env, warnings := environment(c, r)
 	r.Warnings = append(r.Warnings, warnings...)
-	res, err := sandbox.Run(ctx, sandbox.Spec{
+	spec := sandbox.Spec{
 		Root: m.RootPath, Work: m.Work, Context: c.Dir, Command: s.command, Else: s.other, Env: env,
 		Show:  slices.Concat(secrets, without(m.shown, view, m.RootPath), m.shown),
 		Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
@@ -156,12 +169,27 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 				m.Line(r.Stage, l)
 			}
 		},
-	})
+	}
+	way := &wayOut{}
+	if r.Stage == Epilog {
+		way.open(m, &spec)
+	}
+	if r.Stage == Epilog && m.Await != nil {
+		spec.Hold = m.hold(r, begin)
+	} else {
+		begin()
+	}
+	res, err := sandbox.Run(ctx, spec)
 	r.Durations["script"] = time.Since(began).Milliseconds()
+	way.note(r)
 	if err != nil {
 		return nil, err
 	}
-	r.Durations["confine"] = res.Started.Sub(began).Milliseconds()
+	r.Durations["confine"] = res.Confined.Sub(began).Milliseconds()
+	if !res.Released.IsZero() {
+		r.Durations["script"] = time.Since(res.Released).Milliseconds()
+		r.Clock.ReleasedMonotonic = Monotonic() - time.Since(res.Released).Microseconds()
+	}
 	r.Clock.ScriptMonotonic = Monotonic() - time.Since(res.Started).Microseconds()
 	r.Script.OutputTail, r.Script.OutputLost = strings.ToValidUTF8(res.Output, "\uFFFD"), res.Lost
 	r.Script.LeftOver, r.Script.Signal = res.LeftOver, res.Signal
@@ -209,7 +237,10 @@ func (m *Machine) warnings(res *sandbox.Result) []string {
 
 // endUnrun ends a stage whose script never started.
 func endUnrun(r *report.Receipt, s *script, err error) {
+	var network *networkError
 	switch {
+	case errors.As(err, &network):
+		r.End(report.NoNetwork, network.err)
 	case errors.Is(err, sandbox.ErrUnsupported):
 		r.End(report.Unsupported, err)
 	case errors.Is(err, sandbox.ErrNotFound):

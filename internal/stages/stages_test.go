@@ -366,7 +366,8 @@ func TestDeadline(t *testing.T) {
 	m := newMachine(t)
 	before := print(t, m.RootPath)
 	began := time.Now()
-	r := m.files(t, Prolog, time.Second, map[string]string{"prolog.sh": "#!/bin/sh\ntrap '' TERM\necho '*.* @h' >/etc/rsyslog.d/60.conf\necho here\nwhile :; do sleep 1; done\n"})
+	m.Policy.Limits.Deadline = policy.Duration(time.Second)
+	r := m.files(t, Prolog, time.Minute, map[string]string{"prolog.sh": "#!/bin/sh\ntrap '' TERM\necho '*.* @h' >/etc/rsyslog.d/60.conf\necho here\nwhile :; do sleep 1; done\n"})
 	want(t, r, report.Timeout, "limits.deadline")
 	if d := time.Since(began); d > 10*time.Second {
 		t.Errorf("Run() took %v; want it to end with its deadline", d)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/policy"
@@ -55,6 +56,8 @@ func (m *Machine) validate(ctx context.Context, c Context, r *report.Receipt, vi
 // ask runs one validator on the image with these entries over it; ok is also that
 // the root has no such program. says is the end of what it printed.
 func (m *Machine) ask(ctx context.Context, c Context, argv []string, view []journal.Shown, shown []sandbox.Entry) (ok bool, says string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(m.Policy.Limits.Deadline))
+	defer cancel()
 	res, err := sandbox.Run(ctx, sandbox.Spec{
 		Root: m.RootPath, Work: m.Work, Context: c.Dir, Command: argv, Env: []string{"PATH=" + searchPath, "HOME=/", "LANG=C"},
 		Show:  slices.Concat(secrets, without(shown, view, m.RootPath), shown),

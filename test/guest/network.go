@@ -12,6 +12,8 @@ import (
 // nothing but Services. No packet of it leaves the host.
 type Network struct {
 	Net      string // a /24 such as "192.0.2.0/24"; "" is 10.0.2.0/24
+	Net6     string // a prefix of 64 bits such as "fd00:db8::", told by router advertisements; "" is none
+	Only6    bool   // no IPv4
 	Services []Service
 	Forwards []Forward
 }
@@ -48,6 +50,14 @@ func (n *Network) option(busybox string) string {
 	b.WriteString("user,id=net,restrict=on")
 	if n.Net != "" {
 		b.WriteString(",net=" + n.Net)
+	}
+	if n.Net6 != "" {
+		b.WriteString(",ipv6=on,ipv6-prefixlen=64,ipv6-prefix=" + n.Net6)
+	}
+	if n.Only6 {
+		b.WriteString(",ipv4=off")
+	} else if n.Net6 != "" {
+		b.WriteString(",ipv4=on") // ipv6=on alone switches it off
 	}
 	for _, f := range n.Forwards {
 		fmt.Fprintf(&b, ",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)

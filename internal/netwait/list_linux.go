@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netwait
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// List takes a snapshot of the calling thread's network namespace, as far as the
+// criteria ask for it. A dump that the kernel interrupted (NLM_F_DUMP_INTR) is
+// inconsistent and is taken again.
+func List(c Criteria) (Snapshot, error) {
+	for range 20 {
+		s, err := dump()
+		if err == nil && c.Require == GatewayResolved {
+			err = resolved(s.Routes)
+		}
+		if !errors.Is(err, netlink.ErrDumpInterrupted) && !errors.Is(err, unix.EINTR) {
+			return s, err
+		}
+	}
+	return Snapshot{}, fmt.Errorf("the kernel interrupted 20 dumps: %w", netlink.ErrDumpInterrupted)
+}
+
+func dump() (Snapshot, error) {
+	var s Snapshot
+	links, err := netlink.LinkList()
+	if err != nil {
+		return s, fmt.Errorf("list links: %w", err)
+	}
+	for _, l := range links {
+		a := l.Attrs()
+		s.Links = append(s.Links, Link{
+			Index: a.Index, Name: a.Name, MAC: a.HardwareAddr.String(), Kind: l.Type(), Medium: a.EncapType, Operstate: a.OperState.String(), Master: a.MasterIndex,
+			Loopback: a.Flags&net.FlagLoopback != 0, Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0,
+		})
+	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return s, fmt.Errorf("list addresses: %w", err)
+	}
+	for _, a := range addrs {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		if !ok {
+			continue
+		}
+		ones, _ := a.Mask.Size()
+		s.Addrs = append(s.Addrs, Addr{
+			Link: a.LinkIndex, Prefix: netip.PrefixFrom(ip.Unmap(), ones), Scope: scope(a.Scope), Tentative: a.Flags&unix.IFA_F_TENTATIVE != 0,
+			Failed: a.Flags&unix.IFA_F_DADFAILED != 0, Deprecated: a.Flags&unix.IFA_F_DEPRECATED != 0,
+		})
+	}
+	if s.Routes, err = defaultRoutes(); err != nil {
+		return s, fmt.Errorf("list routes: %w", err)
+	}
+	return s, nil
+}
+
+// scope is ip-address(8)'s word for an address's scope (rtnetlink(7)).
+func scope(n int) string {
+	switch n {
+	case unix.RT_SCOPE_UNIVERSE:
+		return "global"
+	case unix.RT_SCOPE_SITE:
+		return "site"
+	case unix.RT_SCOPE_LINK:
+		return "link"
+	case unix.RT_SCOPE_HOST:
+		return "host"
+	}
+	return strconv.Itoa(n)
+}
+
+func defaultRoutes() ([]Route, error) {
+	var out []Route
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		routes, err := netlink.RouteList(nil, family) // of the main table
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range routes {
+			if ones, _ := prefixLength(r.Dst); ones != 0 || r.Type != unix.RTN_UNICAST {
+				continue
+			}
+			hops := r.MultiPath
+			if len(hops) == 0 {
+				hops = []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw, Via: r.Via, Flags: r.Flags}}
+			}
+			for _, h := range hops {
+				if h.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0 {
+					out = append(out, Route{Link: h.LinkIndex, IPv6: family == netlink.FAMILY_V6, Gateway: nextRouter(h), Metric: r.Priority, Table: r.Table})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// nextRouter is a hop's next router: of IPv4 routes it may have an IPv6 address
+// (RTA_VIA, RFC 5549).
+func nextRouter(h *netlink.NexthopInfo) netip.Addr {
+	gw, _ := netip.AddrFromSlice(h.Gw)
+	if via, ok := h.Via.(*netlink.Via); ok && !gw.IsValid() {
+		gw, _ = netip.AddrFromSlice(via.Addr)
+	}
+	return gw.Unmap()
+}
+
+// resolved marks the routes whose gateway the kernel knows how to reach on the
+// link. Without a gateway, or on a link without addresses, there is nothing to
+// know (NUD_NOARP).
+func resolved(routes []Route) error {
+	type neighbour struct {
+		link int
+		ip   netip.Addr
+	}
+	known := map[neighbour]bool{}
+	neighbours, err := netlink.NeighList(0, 0)
+	if err != nil {
+		return fmt.Errorf("list neighbours: %w", err)
+	}
+	const usable = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE | netlink.NUD_PERMANENT | netlink.NUD_NOARP
+	for _, n := range neighbours {
+		if ip, ok := netip.AddrFromSlice(n.IP); ok && n.State&usable != 0 {
+			known[neighbour{n.LinkIndex, ip.Unmap()}] = true
+		}
+	}
+	for i, r := range routes {
+		routes[i].Resolved = !r.Gateway.IsValid() || known[neighbour{r.Link, r.Gateway}]
+	}
+	return nil
+}
+
+// resolve has the kernel look for a neighbour (NTF_USE, as a packet to it would).
+func resolve(link int, gateway netip.Addr) error {
+	return netlink.NeighSet(&netlink.Neigh{LinkIndex: link, IP: gateway.AsSlice(), State: netlink.NUD_NONE, Flags: netlink.NTF_USE})
+}
+
+// Local says whether the kernel takes an address for its own, or for one of
+// many: what it would do with a packet to it.
+func Local(a netip.Addr) (bool, error) {
+	routes, err := netlink.RouteGet(a.Unmap().AsSlice())
+	switch {
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.EACCES):
+		return false, nil // no way there: the connection will say so
+	case err != nil:
+		return false, fmt.Errorf("ask for the route to %s: %w", a, err)
+	}
+	for _, r := range routes {
+		if r.Type != unix.RTN_UNICAST {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// prefixLength is 0 for a default route, whose destination the library leaves
+// out or gives as 0.0.0.0/0 or ::/0.
+func prefixLength(n *net.IPNet) (ones, bits int) {
+	if n == nil {
+		return 0, 0
+	}
+	return n.Mask.Size()
+}

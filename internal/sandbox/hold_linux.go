@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"io"
+	"time"
+)
+
+// release is what the agent tells sandbox-init when the command may start.
+type release struct{ Env []string }
+
+// feed writes the configuration and, when hold returns, the release. It returns
+// hold's error, unless the end of ctx is behind it: that has its own cause. If
+// init is gone, its end says more than EPIPE.
+func (p *process) feed(ctx context.Context, conf *bytes.Buffer, enc *gob.Encoder, hold func(context.Context) ([]string, error), res *Result) error {
+	defer p.conf.Close() // without a release, init ends
+	_, _ = p.conf.Write(conf.Bytes())
+	if hold == nil {
+		return nil
+	}
+	env, err := hold(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	res.Released = time.Now()
+	conf.Reset()
+	if err := enc.Encode(release{env}); err != nil {
+		return err
+	}
+	_, _ = p.conf.Write(conf.Bytes())
+	return nil
+}
+
+// awaitRelease waits for the agent's word; the end of the pipe means that there
+// will be none.
+func (in *inside) awaitRelease() error {
+	in.send(message{Confined: true})
+	if !in.conf.Hold {
+		return nil
+	}
+	var r release
+	if err := in.config.Decode(&r); errors.Is(err, io.EOF) {
+		return errAsked
+	} else if err != nil {
+		return err
+	}
+	in.conf.Spec.Env = append(in.conf.Spec.Env, r.Env...)
+	return nil
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestRelayIsTheOnlyWayOut(t *testing.T) {
+	root := newRoot(t)
+	outside, err := net.Listen("tcp", "127.0.0.1:0") // a service of the machine's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close()
+	var ended atomic.Bool
+	res := run(t, root, `
+		echo hello | busybox nc 127.0.0.1 1080
+		busybox nc -w 2 127.0.0.1 `+portOf(outside)+` </dev/null && echo LEAK
+		ip -o link | grep -v lo: && echo LEAK
+		ip addr add 192.0.2.1/24 dev lo 2>/dev/null && echo LEAK
+		(while true; do busybox nc 127.0.0.1 1080 </dev/null >/dev/null; done) &
+	`, func(s *Spec) {
+		s.Env = append(s.Env, "PATH=/bin")
+		s.Relay = func(ctx context.Context, l net.Listener) {
+			context.AfterFunc(ctx, func() { _ = l.Close() })
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					ended.Store(true)
+					return
+				}
+				line := make([]byte, 6)
+				_, _ = io.ReadFull(c, line)
+				_, _ = io.WriteString(c, "the relay has "+string(line))
+				_ = c.Close()
+			}
+		}
+	})
+	if res.ExitStatus != 0 || !strings.Contains(res.Output, "the relay has hello") || strings.Contains(res.Output, "LEAK") {
+		t.Errorf("exit %d, output %q; want the relay's answer and nothing else reached", res.ExitStatus, res.Output)
+	}
+	if !ended.Load() {
+		t.Error("Run returned and the relay is served on")
+	}
+}
+
+func TestWithoutRelayTheLoopbackIsDown(t *testing.T) {
+	res := run(t, newRoot(t), `ip -o link show lo; busybox nc 127.0.0.1 1080 </dev/null && echo LEAK`)
+	if strings.Contains(res.Output, "LEAK") || strings.Contains(res.Output, "UP") {
+		t.Errorf("output %q; want lo down", res.Output)
+	}
+}
+
+func portOf(l net.Listener) string {
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func TestHoldReleasesTheCommand(t *testing.T) {
+	const late = 300 * time.Millisecond
+	res := run(t, newRoot(t), `echo "$CTX_LATE"`, func(s *Spec) {
+		s.Hold = func(context.Context) ([]string, error) {
+			time.Sleep(late)
+			return []string{"CTX_LATE=192.0.2.7\nbyte \xff"}, nil
+		}
+	})
+	if res.Output != "192.0.2.7\nbyte \xff\n" {
+		t.Errorf("output %q; want Hold's variable", res.Output)
+	}
+	if res.Confined.IsZero() || res.Released.IsZero() || !res.Confined.Before(res.Released) || res.Started.Before(res.Released) {
+		t.Errorf("confined %v, released %v, started %v; want that order", res.Confined, res.Released, res.Started)
+	}
+	t.Logf("from the release to the start: %v", res.Started.Sub(res.Released))
+}
+
+func TestHoldsErrorStartsNothing(t *testing.T) {
+	why := errors.New("no network")
+	spec := Spec{
+		Root: newRoot(t), Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Command: []string{"/bin/sh", "-c", "echo LEAK"},
+		Hold: func(context.Context) ([]string, error) { return nil, why },
+	}
+	if _, err := Run(t.Context(), spec); !errors.Is(err, why) || errors.Is(err, ErrUnsupported) {
+		t.Errorf("Run = %v; want Hold's error", err)
+	}
+}
+
+// TestHoldEndsWithItsCause: nothing is waited for that cannot run any more.
+func TestHoldEndsWithItsCause(t *testing.T) {
+	forever := func(ctx context.Context) ([]string, error) { <-ctx.Done(); return nil, ctx.Err() }
+	spec := Spec{Root: newRoot(t), Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Command: []string{"/bin/sh"}, Hold: forever}
+	began := time.Now()
+	none := spec
+	none.Command = []string{"/bin/none"}
+	if _, err := Run(t.Context(), none); !errors.Is(err, ErrNotFound) {
+		t.Errorf("without an interpreter Run = %v; want ErrNotFound", err)
+	}
+	asked := errors.New("asked to end")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(200*time.Millisecond, func() { cancel(asked) })
+	if _, err := Run(ctx, spec); !errors.Is(err, asked) {
+		t.Errorf("Run = %v; want the cause %v", err, asked)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("both took %v", took)
+	}
+	if _, err := os.Stat(spec.Work); err != nil {
+		t.Error(err)
+	}
+}
