@@ -25,6 +25,11 @@ needs() {
 		genisoimage     genisoimage                         write discs as the other tool does
 		libarchive-tools bsdtar                             write discs as the third tool does
 		zstd            zstd                                unpack the kernel of Debian 13
+		zisofs-tools    mkzftree                            compress files as some discs have them
+		mtools          mcopy                               put files on them without mounting
+		kmod            depmod                              give guests another kernel's modules
+		openssh-client  ssh-keygen                          sign discs as a site does
+		fdisk           sfdisk                              make partitioned discs
 		busybox-static  busybox                             make small roots for the tests
 		xfsprogs        mkfs.xfs                            make roots on xfs
 		btrfs-progs     mkfs.btrfs                          make roots on btrfs

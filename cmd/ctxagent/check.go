@@ -101,7 +101,9 @@ func rehearse(ctx context.Context, m *stages.Machine, media []string) (_ []*repo
 	began := time.Now()
 	first := newReceipt(stages.Prolog, p)
 	first.Rehearsal = true
-	d, err := newFinder(p, media, 0).Find(ctx, files)
+	finder := newFinder(p, media, 0)
+	verifySigned(&finder, p, m.Root)
+	d, err := finder.Find(ctx, files)
 	if err != nil {
 		endMedia(first, err)
 		first.Durations["total"] = time.Since(began).Milliseconds()

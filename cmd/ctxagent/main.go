@@ -31,6 +31,8 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
         is the network up, and why or why not? Runs nothing
   ctxagent check [--root DIR] [--policy FILE] [--network] [--json] DISC|DIR
         rehearse both stages and say what they would change; applies nothing
+  ctxagent inspect [--json|--manifest] DISC|DIR
+        what is on a disc, as a guest reads it; or what a site signs of it
   ctxagent status [--root DIR] [--json]
         what the stages of this boot did
   ctxagent revert [--root DIR] [--dry-run | --recover]
@@ -86,6 +88,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return runStage(ctx, args[1:], stdout, newLogger(stderr))
 	case "check":
 		return check(ctx, args[1:], stdout)
+	case "inspect":
+		return inspect(args[1:], stdout)
 	case "status":
 		return status(args[1:], stdout)
 	case "revert":

@@ -78,7 +78,7 @@ func (a *agent) wouldRevert(stdout io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	out := &printer{w: stdout}
-	n := describe(out, j.Plan(journal.Goal{}), "would be ")
+	n := printPlan(out, j.Plan(journal.Goal{}), "would be ")
 	return errors.Join(out.err, leftAlone(n))
 }
 
@@ -108,7 +108,7 @@ func (a *agent) revert(out *printer) error {
 	if err != nil {
 		return err
 	}
-	n := describe(out, plan, "")
+	n := printPlan(out, plan, "")
 	for _, u := range a.activate(requests(plan.Units())) {
 		out.line("%s %s: %s", u.Action, u.Unit, u.Result)
 	}
@@ -118,8 +118,8 @@ func (a *agent) revert(out *printer) error {
 	return leftAlone(n)
 }
 
-// describe prints what a plan does to each path, and returns how many it leaves.
-func describe(out *printer, p *journal.Plan, would string) int {
+// printPlan prints what a plan does to each path, and returns how many it leaves.
+func printPlan(out *printer, p *journal.Plan, would string) int {
 	for _, act := range p.Actions() {
 		name, _ := report.Name(act.Path)
 		if act.To.Type == journal.Absent {

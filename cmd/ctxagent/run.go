@@ -153,13 +153,21 @@ func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration)
 		return nil, false
 	}
 	defer files.Close()
-	d, err := newFinder(a.policy, a.media, wait).Find(ctx, files)
+	finder := newFinder(a.policy, a.media, wait)
+	verifySigned(&finder, a.policy, a.root)
+	d, err := finder.Find(ctx, files)
 	if err != nil {
 		endMedia(r, err)
 		if err := freshDirs(a.root, filesDir); err != nil { // part of a disc that was too large, say
 			r.Warnings = append(r.Warnings, err.Error())
 		}
 		return nil, false
+	}
+	if d.Unsigned != nil {
+		r.Warnings = append(r.Warnings, "the disc is used though its signature is not accepted: "+d.Unsigned.Error())
+	}
+	if !d.Event.IsZero() {
+		r.Clock.DiscMonotonic = stages.Monotonic() - time.Since(d.Event).Microseconds()
 	}
 	if err := keepDisc(a.root, d); err != nil {
 		r.End(report.Failed, err)
@@ -170,8 +178,13 @@ func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration)
 }
 
 func newFinder(p *policy.Policy, named []string, wait time.Duration) cdrom.Finder {
+	expect := cdrom.Unknown
+	if wait > 0 && len(named) == 0 {
+		expect = cdrom.Hint("/sys")
+	}
 	return cdrom.Finder{
-		Named: named, Label: p.Media.Label, WritableDisks: p.Media.WritableDisks, MaxBytes: int64(p.Media.MaxBytes), MaxFiles: p.Media.MaxFiles,
+		Expect: expect,
+		Named:  named, Label: p.Media.Label, WritableDisks: p.Media.WritableDisks, MaxBytes: int64(p.Media.MaxBytes), MaxFiles: p.Media.MaxFiles,
 		Wait: wait, Sys: "/sys", Dev: "/dev", Run: "/run", Events: cdrom.Events("/run"),
 	}
 }
@@ -182,7 +195,11 @@ func endMedia(r *report.Receipt, err error) {
 		ambiguous *cdrom.AmbiguousError
 		unusable  *cdrom.UnusableError
 	)
+	refusal, refused := unsigned(err)
 	switch {
+	case refused:
+		r.Refusals = append(r.Refusals, refusal)
+		r.End(report.Refused, err)
 	case errors.Is(err, cdrom.ErrNoMedia):
 		r.End(report.NoMedia, err)
 	case errors.As(err, &ambiguous):

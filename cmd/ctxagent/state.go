@@ -31,6 +31,7 @@ const (
 	workDir    = runDir + "/work"       // mount point of the sandbox's workspace
 	keepDir    = "var/lib/ctxagent"
 	policyFile = "etc/ctxagent/policy.yaml"
+	signerFile = "etc/ctxagent/allowed_signers"
 )
 
 // openRoot opens the root to act on, as an absolute path too.
@@ -156,5 +157,5 @@ func version() string {
 
 // discReport is what a receipt says of a disc.
 func discReport(d *cdrom.Disc) report.Disc {
-	return report.Disc{Device: d.Device, Label: d.Label, Flavour: d.Flavour, Digest: d.Digest}
+	return report.Disc{Device: d.Device, Label: d.Label, Flavour: d.Flavour, Digest: d.Digest, Signer: d.Signer}
 }

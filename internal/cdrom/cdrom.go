@@ -5,6 +5,9 @@
 // disc's tree as bounded bytes in a directory of the caller's, with digests. It
 // mounts nothing, runs nothing, and does not know what the files mean.
 //
+// ISO 9660 and FAT volumes are read, on a whole disc or in its partitions, by
+// readers of our own that trust no number on the disc.
+//
 // A disc is a context disc when its root directory holds prolog.sh or epilog.sh,
 // or init.sh or context.sh as at CERN and in OpenNebula (HEPiX Virtualisation
 // Working Group book, "Contextualisation proposal").
@@ -14,15 +17,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/ctxagent/ctxagent/internal/iso9660"
 )
 
 // ErrNoMedia tells that there is no context disc. The error's text says what
@@ -31,6 +31,14 @@ var ErrNoMedia = errors.New("no context disc")
 
 // AmbiguousError tells that there is more than one context disc.
 type AmbiguousError struct{ Devices []string }
+
+func ambiguous(media []*medium) error {
+	var names []string
+	for _, m := range media {
+		names = append(names, m.device)
+	}
+	return &AmbiguousError{Devices: names}
+}
 
 func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("%d context discs, in %s: remove all but one", len(e.Devices), strings.Join(e.Devices, " and "))
@@ -56,6 +64,13 @@ type Finder struct {
 	MaxBytes      int64    // of all files together
 	MaxFiles      int      // entries of any type
 	Wait          time.Duration
+	Expect        Expect // what the host says, by Hint
+
+	// Verify checks the signature of a disc's manifest and returns the signer's
+	// name; nil: signatures are not looked at. With AllowUnsigned a disc is used
+	// all the same, and Disc.Unsigned says what is wrong.
+	Verify        func(manifest, signature []byte) (string, error)
+	AllowUnsigned bool
 
 	Sys, Dev, Run string // "/sys", "/dev", "/run"
 	// Events subscribes to what may bring a disc: a value hints that something
@@ -67,12 +82,18 @@ type Finder struct {
 type Disc struct {
 	Device  string // path of the device, file or directory
 	Label   string // volume identifier (ECMA-119 8.4.7), trimmed
-	Flavour string // "rock ridge", "joliet", "plain", or "directory"
+	Flavour string // "rock ridge", "joliet", "plain", "fat12", "fat16", "fat32" or "directory"
 	// Digest is the SHA-256, in hex, over one line for each entry in the order
 	// of their paths: type, quoted path, and the file's SHA-256 or the quoted
 	// link target. The same tree has the same digest on every kind of disc.
 	Digest string
 	Files  []File // sorted by path
+	Signer string // who signed its manifest, by Finder.Verify
+	// Unsigned says why there is no signer, where one was asked for.
+	Unsigned error `json:"-"`
+	// Event is when the uevent came that brought the disc, with a monotonic clock
+	// reading; zero if it was there at the first look.
+	Event time.Time `json:"-"`
 }
 
 // File is one entry of the disc.
@@ -111,157 +132,110 @@ var markers = []string{"prolog.sh", "epilog.sh", "init.sh", "context.sh"}
 // which has to be empty. It waits for at most f.Wait, and only as long as the
 // kernel or udev is still probing.
 func (f Finder) Find(ctx context.Context, into *os.Root) (*Disc, error) {
-	var (
-		found []*medium
-		seen  []string
-		err   error
-	)
+	var s scanned
+	var err error
 	if len(f.Named) > 0 {
-		found, err = f.named()
+		s.found, err = f.named()
 	} else {
-		found, seen, err = f.search(ctx)
+		s, err = f.search(ctx)
 	}
-	defer func() {
-		for _, m := range found {
-			_ = m.Close()
-		}
-	}()
-	if err != nil {
+	defer func() { _ = closeAll(s.found) }()
+	if err = errors.Join(err, s.err); err != nil {
 		return nil, err
 	}
-	switch len(found) {
+	switch len(s.found) {
 	case 0:
-		if len(seen) > 0 {
-			return nil, fmt.Errorf("%w: %s", ErrNoMedia, strings.Join(seen, "; "))
+		if len(s.notes) > 0 {
+			return nil, fmt.Errorf("%w: %s", ErrNoMedia, strings.Join(s.notes, "; "))
 		}
 		return nil, fmt.Errorf("%w: no drive or read-only disk", ErrNoMedia)
 	case 1:
 	default:
-		var names []string
-		for _, m := range found {
-			names = append(names, m.device)
-		}
-		return nil, &AmbiguousError{Devices: names}
+		return nil, ambiguous(s.found)
 	}
-	d, err := f.read(found[0], into)
+	d, err := f.read(s.found[0], into)
 	if err != nil {
-		return nil, &UnusableError{Device: found[0].device, Err: err}
+		return nil, &UnusableError{Device: s.found[0].device, Err: err}
+	}
+	d.Event = s.event
+	return d, nil
+}
+
+// Inspect reads a file, directory or device that need not be a context disc, and
+// keeps nothing of it. Of several file trees on it, one in each partition, it
+// takes the one that is a context disc; otherwise there must be only one.
+func (f Finder) Inspect(name string) (*Disc, error) {
+	media, note, err := f.open(name, true)
+	if err == nil && len(media) == 0 {
+		err = errors.New(note)
+	}
+	if err != nil {
+		return nil, &UnusableError{Device: name, Err: err}
+	}
+	defer func() { _ = closeAll(media) }()
+	chosen := media
+	if len(media) > 1 {
+		chosen = slices.DeleteFunc(slices.Clone(media), func(m *medium) bool {
+			note, err := f.recognise(m)
+			return err == nil && note != ""
+		})
+	}
+	if len(chosen) == 0 {
+		chosen = media
+	}
+	if len(chosen) > 1 {
+		return nil, ambiguous(chosen)
+	}
+	d, err := f.read(chosen[0], nil)
+	if err != nil {
+		return nil, &UnusableError{Device: chosen[0].device, Err: err}
 	}
 	return d, nil
 }
 
-// medium is a context disc, open.
-type medium struct {
-	device, label, flavour string
-	tree                   fs.FS
-	io.Closer
-}
-
-// named opens the media that somebody named; each has to be a context disc.
-func (f Finder) named() ([]*medium, error) {
-	var found []*medium
-	for _, name := range f.Named {
-		m, note, err := f.open(name, name)
-		if err == nil && m == nil {
-			err = errors.New(note)
-		}
-		if err != nil {
-			return found, &UnusableError{Device: name, Err: err}
-		}
-		found = append(found, m)
-	}
-	return found, nil
-}
-
-// open looks at one file, directory or device. It returns the medium, or a note
-// why this is no context disc, or an error if it is meant to be one and broken.
-func (f Finder) open(name, file string) (_ *medium, note string, err error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, "", err
-	}
-	m := &medium{device: name}
-	if info.IsDir() {
-		dir, err := os.OpenRoot(file)
-		if err != nil {
-			return nil, "", err
-		}
-		m.tree, m.flavour, m.Closer = dir.FS(), "directory", dir
-	} else {
-		// O_NONBLOCK lets an empty or opening drive be opened, and a FIFO too.
-		fd, err := os.OpenFile(file, os.O_RDONLY|oNonblock, 0)
-		if err != nil {
-			return nil, openNote(err), openError(err)
-		}
-		m.Closer = fd
-		if note := driveNote(fd); note != "" {
-			return nil, note, fd.Close()
-		}
-		size, err := fd.Seek(0, io.SeekEnd)
-		if err != nil {
-			return nil, "", errors.Join(err, fd.Close())
-		}
-		vol, err := iso9660.Open(fd, size)
-		if errors.Is(err, iso9660.ErrNotISO) {
-			return nil, "not an ISO 9660 volume", fd.Close()
-		}
-		if err != nil {
-			return nil, "", errors.Join(err, fd.Close())
-		}
-		m.tree, m.label, m.flavour = vol, vol.Label(), vol.Flavour()
-	}
-	note, err = f.recognise(m)
-	if note != "" || err != nil {
-		return nil, note, errors.Join(err, m.Close())
-	}
-	return m, "", nil
-}
-
-// recognise says why an open medium is no context disc, or "".
-func (f Finder) recognise(m *medium) (string, error) {
-	entries, err := fs.ReadDir(m.tree, ".")
-	if err != nil {
-		return "", err
-	}
-	there := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		return slices.ContainsFunc(markers, func(n string) bool { return sameName(e.Name(), n) })
-	})
-	switch {
-	case !there:
-		return fmt.Sprintf("a %s disc labelled %q with neither prolog.sh nor epilog.sh in its root directory", m.flavour, m.label), nil
-	case f.Label != "" && m.label != f.Label:
-		return fmt.Sprintf("its label is %q and the policy demands %q", m.label, f.Label), nil
-	}
-	return "", nil
-}
+// readyPoll is how often a drive is asked that has no event for what is waited
+// for: a disc that spins up, or a machine whose kernel does not look for one.
+const readyPoll = 100 * time.Millisecond
 
 // search scans until nothing is left to wait for. It does not stop at the first
 // disc: a second one may be on its way, and which of two is used must not be a
 // matter of which came first.
-func (f Finder) search(ctx context.Context) ([]*medium, []string, error) {
-	if f.Wait == 0 {
-		s := f.scan()
-		return s.found, s.notes, s.err
+func (f Finder) search(ctx context.Context) (scanned, error) {
+	if f.Wait == 0 || f.Expect == Never {
+		return f.scan(), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.Wait)
 	defer cancel()
 	hints, err := f.Events(ctx) // before the first scan: nothing falls between
 	if err != nil {
-		return nil, nil, fmt.Errorf("listen for devices: %w", err)
+		return scanned{}, fmt.Errorf("listen for devices: %w", err)
 	}
+	var last time.Time // of a hint
 	for {
 		s := f.scan()
-		if !s.notReady && !f.probing() {
-			return s.found, s.notes, s.err
+		s.event = last
+		awaited := f.Expect == Awaited && len(s.found) == 0 && s.err == nil
+		if !s.notReady && !awaited && !f.probing() {
+			return s, nil
+		}
+		var poll <-chan time.Time
+		if s.notReady || awaited && f.silent() {
+			poll = time.After(readyPoll)
 		}
 		select {
 		case <-hints:
-			if err := s.close(); err != nil {
-				return nil, nil, err
-			}
+			last = time.Now()
+		case <-poll:
 		case <-ctx.Done():
-			s.notes = append(s.notes, fmt.Sprintf("devices were still being probed after %v", f.Wait))
-			return s.found, s.notes, s.err
+			why := fmt.Sprintf("devices were still being probed after %v", f.Wait)
+			if awaited {
+				why = fmt.Sprintf("the host announced a disc, and none came in %v", f.Wait)
+			}
+			s.notes = append(s.notes, why)
+			return s, nil
+		}
+		if err := closeAll(s.found); err != nil {
+			return scanned{}, err
 		}
 	}
 }
@@ -271,15 +245,8 @@ type scanned struct {
 	found    []*medium
 	notes    []string
 	notReady bool
+	event    time.Time // of the hint that led to this look; zero for the first
 	err      error
-}
-
-func (s scanned) close() error {
-	var errs []error
-	for _, m := range s.found {
-		errs = append(errs, m.Close())
-	}
-	return errors.Join(errs...)
 }
 
 func (f Finder) scan() scanned {
@@ -289,14 +256,15 @@ func (f Finder) scan() scanned {
 		if slices.ContainsFunc(s.found, func(m *medium) bool { return m.device == path.Join(f.Dev, c.parent) }) {
 			continue // a hybrid image: the partition shows the same disc again
 		}
-		m, note, err := f.open(dev, dev)
+		// The kernel shows a disk's partitions as devices; an optical drive's, never.
+		media, note, err := f.contexts(dev, c.optical)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			s.notReady = true // the kernel has it and /dev not yet
 		case err != nil:
 			s.err = errors.Join(s.err, &UnusableError{Device: dev, Err: err})
-		case m != nil:
-			s.found = append(s.found, m)
+		case len(media) > 0:
+			s.found = append(s.found, media...)
 		default:
 			s.notReady = s.notReady || note == noteNotReady
 			s.notes = append(s.notes, dev+": "+note)

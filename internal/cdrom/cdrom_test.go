@@ -123,7 +123,7 @@ func TestFind(t *testing.T) {
 		{"a loop device is no disc", func(m *machine, _ *Finder) { m.disk("loop0", "1", good) }, "", ErrNoMedia, nil, nil},
 		{"another disc beside it", func(m *machine, _ *Finder) { m.disk("sr0", "0", data); m.disk("sr1", "0", good) }, "sr1", nil, nil, nil},
 		{"not a context disc", func(m *machine, _ *Finder) { m.disk("sr0", "0", data) }, "", ErrNoMedia, nil, []string{"sr0", `labelled "DATA"`, "neither prolog.sh"}},
-		{"not an ISO", func(m *machine, _ *Finder) { m.disk("sr0", "0", "") }, "", ErrNoMedia, nil, []string{"sr0", "not an ISO 9660 volume"}},
+		{"not an ISO", func(m *machine, _ *Finder) { m.disk("sr0", "0", "") }, "", ErrNoMedia, nil, []string{"sr0", "not an ISO 9660 volume, nor a FAT one"}},
 		{"two discs", func(m *machine, _ *Finder) { m.disk("sr0", "0", good); m.disk("vdb", "1", other) }, "", nil, &ambiguous, []string{"sr0", "vdb", "remove all but one"}},
 		{"the policy's label", func(m *machine, f *Finder) { m.disk("sr0", "0", good); m.disk("sr1", "0", other); f.Label = "OTHER" }, "sr1", nil, nil, nil},
 		{"not the policy's label", func(m *machine, f *Finder) { m.disk("sr0", "0", good); f.Label = "OTHER" }, "", ErrNoMedia, nil, []string{`"CONTEXT"`, `"OTHER"`}},
@@ -178,10 +178,15 @@ func TestWaitsForWhatIsBeingProbed(t *testing.T) {
 	steps := []func(){
 		func() { m.write("run/udev/queue", "") },
 		func() { m.write("run/udev/data/+pci:0000:00:01.1", "") },
-		func() { m.mkdir("sys/bus/pci/devices/0000:00:01.1/driver") },
+		func() {
+			m.write("sys/module/ata_piix/initsize", "4096\n")
+			m.mkdir("sys/bus/pci/devices/0000:00:01.1/driver")
+		},
+		func() { m.write("sys/bus/pci/devices/0000:00:01.1/driver/module/initsize", "4096\n") },
 		func() { m.write("sys/bus/scsi/devices/0:0:0:0/type", "5\n") },
+		func() { m.write("sys/bus/pci/devices/0000:00:01.1/driver/module/initsize", "0\n") },
 		func() { m.mkdir("sys/bus/scsi/devices/0:0:0:0/driver") },
-		func() { m.disk("sr0", "0", good) },
+		func() { m.disk("sr0", "0", good); m.mkdir("sys/bus/scsi/devices/0:0:0:0/block/sr0") },
 		func() {
 			if err := os.Remove(filepath.Join(m.dir, "run/udev/queue")); err != nil {
 				t.Error(err)
@@ -212,13 +217,23 @@ func TestProbing(t *testing.T) {
 		{"nothing that could carry a disc", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/pci/devices/a/class=0x020000"}, false},
 		{"a disk without driver", []string{"run/udev/control=", "sys/bus/virtio/devices/virtio0/device=0x0002"}, true},
 		{"a network card without driver", []string{"run/udev/control=", "sys/bus/virtio/devices/virtio0/device=0x0001"}, false},
-		{"a disk with a driver, udev busy elsewhere", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/virtio/devices/virtio0/device=0x0002", "sys/bus/virtio/devices/virtio0/driver/x="}, false},
-		{"a controller that scans, udev busy", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/pci/devices/a/class=0x010180", "sys/bus/pci/devices/a/driver/x=", "run/udev/data/+pci:a="}, true},
-		{"a controller that scans, udev done", []string{"run/udev/control=", "sys/bus/pci/devices/a/class=0x010180", "sys/bus/pci/devices/a/driver/x=", "run/udev/data/+pci:a="}, false},
+		{"a disk whose driver is being loaded", []string{"run/udev/control=", "run/udev/queue=", "run/udev/data/+virtio:virtio0=", "sys/bus/virtio/devices/virtio0/device=0x0002"}, true},
+		{"a disk whose driver has not made it yet", []string{"run/udev/control=", "sys/bus/virtio/devices/virtio0/device=0x0002", "sys/bus/virtio/devices/virtio0/driver/x="}, true},
+		{"a disk, udev busy elsewhere", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/virtio/devices/virtio0/device=0x0002", "sys/bus/virtio/devices/virtio0/driver/x=", "sys/bus/virtio/devices/virtio0/block/vda/x="}, false},
+		{"a controller whose driver is at its beginning", []string{"run/udev/control=", "sys/bus/pci/devices/a/class=0x010180", "sys/bus/pci/devices/a/driver/module/initsize=8192", "run/udev/data/+pci:a="}, true},
+		{"a controller whose driver looks at it", []string{"run/udev/control=", "sys/bus/pci/devices/a/class=0x010180", "sys/bus/pci/devices/a/driver/x=", "sys/module/ahci/initsize=8192"}, true},
+		{"a controller that has scanned, udev busy elsewhere", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/pci/devices/a/class=0x010180", "sys/bus/pci/devices/a/driver/module/initsize=0"}, false},
+		{"a controller of a built-in driver", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/pci/devices/a/class=0x010180", "sys/bus/pci/devices/a/driver/x=", "sys/module/loop/initsize=0"}, false},
+		{"a controller that nobody drives, udev busy", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/pci/devices/a/class=0x010400", "run/udev/data/+pci:a="}, true},
 		{"a controller that nobody drives, udev done", []string{"run/udev/control=", "sys/bus/pci/devices/a/class=0x010400", "run/udev/data/+pci:a="}, false},
-		{"NVMe, udev busy", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/pci/devices/a/class=0x010802", "sys/bus/pci/devices/a/driver/x="}, false},
+		{"NVMe, udev busy", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/pci/devices/a/class=0x010802"}, false},
 		{"an optical drive without driver", []string{"run/udev/control=", "sys/bus/scsi/devices/b/type=5"}, true},
+		{"an optical drive that its driver looks at", []string{"run/udev/control=", "sys/bus/scsi/devices/b/type=5", "sys/bus/scsi/devices/b/driver/x="}, true},
+		{"an optical drive", []string{"run/udev/control=", "sys/bus/scsi/devices/b/type=5", "sys/bus/scsi/devices/b/driver/x=", "sys/bus/scsi/devices/b/block/sr0/x="}, false},
 		{"a SCSI enclosure", []string{"run/udev/control=", "sys/bus/scsi/devices/b/type=13"}, false},
+		{"USB storage that waits for its disk", []string{"run/udev/control=", "sys/bus/usb/devices/1-1:1.0/bInterfaceClass=08", "sys/bus/usb/devices/1-1:1.0/driver/module/initsize=0", "sys/bus/usb/devices/1-1:1.0/host2/x="}, true},
+		{"USB storage with its disk", []string{"run/udev/control=", "sys/bus/usb/devices/1-1:1.0/bInterfaceClass=08", "sys/bus/usb/devices/1-1:1.0/driver/x=", "sys/bus/usb/devices/1-1:1.0/host2/target2:0:0/x="}, false},
+		{"a USB keyboard without driver", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/usb/devices/1-1:1.0/bInterfaceClass=03"}, false},
 	} {
 		m := newMachine(t)
 		for _, f := range tt.files {

@@ -66,14 +66,10 @@ func attribute(dir, name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// probing tells whether a disc may still come by itself: whether there is a
-// device that can carry one and that udev, which loads drivers, is not done
-// with. Such a device is one that has no driver and is not yet in udev's
-// database: udevd may not even have begun to read its queue. One that is there
-// may still be having its driver loaded and its ports probed, for udev writes its
-// database first; that ends before udev takes the file queue away (as
-// udevadm-settle(8) reads it). Where there is no udev, all drivers are built in
-// and were there before any process.
+// probing tells whether a disc may still come by itself: whether a device that
+// can carry one is on its way through udev, which loads drivers, or through its
+// driver. Where there is no udev, all drivers are built in and were there before
+// any process.
 func (f Finder) probing() bool {
 	if !exists(path.Join(f.Run, "udev/control")) {
 		return false
@@ -84,12 +80,19 @@ func (f Finder) probing() bool {
 		entries, _ := os.ReadDir(dir) // a machine need not have the bus
 		for _, e := range entries {
 			dev := path.Join(dir, e.Name())
-			carries, scans := bus.carries(dev)
-			if !carries {
+			if !bus.carries(dev) {
 				continue
 			}
-			handled := exists(path.Join(f.Run, "udev/data", "+"+bus.name+":"+e.Name()))
-			if busy && scans || !handled && !exists(path.Join(dev, "driver")) {
+			if !exists(path.Join(dev, "driver")) {
+				// udev writes its database first and loads the driver then; that ends
+				// before it takes the file queue away (as udevadm-settle(8) reads it).
+				// With neither, udevd may not even have begun.
+				if busy || !exists(path.Join(f.Run, "udev/data", "+"+bus.name+":"+e.Name())) {
+					return true
+				}
+				continue
+			}
+			if f.loading(dev) || !bus.shows(dev) {
 				return true
 			}
 		}
@@ -97,31 +100,54 @@ func (f Finder) probing() bool {
 	return false
 }
 
+// loading tells whether the module of a device's driver is still at its
+// beginning. Its end waits for the ports that the driver probes in parallel,
+// and only then gives the memory of that part back (do_init_module in the
+// kernel's kernel/module: async_synchronize_full, then init size 0). A driver
+// has no link to its module before it has looked at all devices, and some that
+// are built in never have one: then any module that is at its beginning counts.
+func (f Finder) loading(dev string) bool {
+	modules := []string{path.Join(dev, "driver/module")}
+	if !exists(modules[0]) {
+		modules, _ = filepath.Glob(path.Join(f.Sys, "module/*")) // the pattern is sound
+	}
+	return slices.ContainsFunc(modules, func(module string) bool {
+		size := attribute(module, "initsize")
+		return size != "" && size != "0"
+	})
+}
+
 // carriers are the buses on which a disc can come. carries tells a device that
-// can bring one, and scans one that has to look for what is attached to it: its
-// driver is there before its disks are.
+// can bring one; shows tells whether a driver has made of it what it makes, for
+// the link to the driver is there before the driver has begun.
 var carriers = []struct {
 	name    string
-	carries func(dev string) (carries, scans bool)
+	carries func(dev string) bool
+	shows   func(dev string) bool
 }{
 	// PCI class 01: mass storage controller, but 08, NVMe, which carries no disc
-	// (PCI Code and ID Assignment). A virtio one (vendor 1af4) scans as a virtio
-	// device.
-	{"pci", func(dev string) (carries, scans bool) {
+	// (PCI Code and ID Assignment). It may well have nothing attached.
+	{"pci", func(dev string) bool {
 		class := attribute(dev, "class")
-		carries = strings.HasPrefix(class, "0x01") && !strings.HasPrefix(class, "0x0108")
-		return carries, attribute(dev, "vendor") != "0x1af4"
-	}},
+		return strings.HasPrefix(class, "0x01") && !strings.HasPrefix(class, "0x0108")
+	}, func(string) bool { return true }},
 	// Virtio device IDs 2, block, and 8, SCSI host (virtio 1.2 §5).
-	{"virtio", func(dev string) (bool, bool) {
+	{"virtio", func(dev string) bool {
 		id := attribute(dev, "device")
-		return id == "0x0002" || id == "0x0008", id == "0x0008"
-	}},
+		return id == "0x0002" || id == "0x0008"
+	}, func(dev string) bool { return attribute(dev, "device") != "0x0002" || exists(path.Join(dev, "block")) }},
 	// SCSI peripheral device types 0, disk, and 5, CD/DVD.
-	{"scsi", func(dev string) (bool, bool) {
+	{"scsi", func(dev string) bool {
 		t := attribute(dev, "type")
-		return t == "0" || t == "5", false
-	}},
+		return t == "0" || t == "5"
+	}, func(dev string) bool { return exists(path.Join(dev, "block")) }},
+	// USB interfaces of class 08, mass storage. The driver waits a second before
+	// it looks for the disk (usb-storage, delay_use).
+	{"usb", func(dev string) bool { return attribute(dev, "bInterfaceClass") == "08" },
+		func(dev string) bool {
+			targets, _ := filepath.Glob(path.Join(dev, "host*", "target*"))
+			return len(targets) > 0
+		}},
 }
 
 func exists(name string) bool {

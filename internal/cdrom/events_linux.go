@@ -10,25 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Events listens to the kernel's uevents (netlink family 15, multicast group 1)
-// and to udev's queue in the directory run. What they say is not looked at: a
-// uevent's payload is untrusted, and each one only leads to another scan.
+// Events listens to the kernel's uevents and to udev's own, which come when it
+// is done with a device (netlink family 15, multicast groups 1 and 2), and to
+// udev's queue in the directory run. They are hints: each only leads to another
+// scan, and nothing that one says is believed.
 func Events(run string) func(context.Context) (<-chan struct{}, error) {
 	return func(ctx context.Context) (<-chan struct{}, error) {
 		uevents, err := ueventSocket()
 		if err != nil {
 			return nil, err
 		}
+		hints := make(chan struct{}, 1)
 		files := []*os.File{uevents}
 		if queue, err := watchQueue(run); err == nil {
 			files = append(files, queue)
+			go forward(queue, hints, func([]byte) bool { return true })
 		} else if !errors.Is(err, os.ErrNotExist) { // a system without udev has none
 			return nil, errors.Join(err, uevents.Close())
 		}
-		hints := make(chan struct{}, 1)
-		for _, f := range files {
-			go forward(f, hints)
-		}
+		go forward(uevents, hints, bringsDisc)
 		context.AfterFunc(ctx, func() {
 			for _, f := range files {
 				_ = f.Close() // ends its forward
@@ -38,14 +38,18 @@ func Events(run string) func(context.Context) (<-chan struct{}, error) {
 	}
 }
 
-// forward turns each readable message into a hint. ENOBUFS means that the
-// kernel dropped messages, which is only another hint.
-func forward(f *os.File, hints chan<- struct{}) {
-	buf := make([]byte, 8<<10)
+// forward turns each message into a hint, but those of devices that bring no
+// disc. ENOBUFS means that the kernel dropped messages, which is only another
+// hint.
+func forward(f *os.File, hints chan<- struct{}, matters func([]byte) bool) {
+	buf := make([]byte, 16<<10)
 	for {
-		_, err := f.Read(buf)
-		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+		n, err := f.Read(buf)
+		switch {
+		case err != nil && !errors.Is(err, unix.ENOBUFS):
 			return
+		case err == nil && !matters(buf[:n]):
+			continue
 		}
 		select {
 		case hints <- struct{}{}:
@@ -59,7 +63,7 @@ func ueventSocket() (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 | 2}); err != nil {
 		return nil, errors.Join(os.NewSyscallError("bind", err), unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), "uevents"), nil

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -14,12 +15,65 @@ import (
 	"strings"
 )
 
-// read copies the tree into a directory and takes the digests on the way: the
-// disc is not consulted about a file a second time. Symlinks are made last, so
-// that no file is written through one.
+// copySize is how much is read and hashed at a time, in bytes.
+const copySize = 256 << 10
+
+// read takes a medium's tree in: first what there is, then the contents, with
+// their digests. The disc is not consulted about a file a second time. What is
+// kept, in the directory into, has to be usable; without into nothing is kept.
 func (f Finder) read(m *medium, into *os.Root) (*Disc, error) {
+	var signed map[string]string
+	var signer string
+	var unsigned error
+	if f.Verify != nil && into != nil {
+		signed, signer, unsigned = f.signedManifest(m)
+		if unsigned != nil && !f.AllowUnsigned {
+			return nil, unsigned
+		}
+	}
+	d, err := f.list(m)
+	if err != nil {
+		return nil, err
+	}
+	if signed != nil {
+		unsigned = agrees(d.Files, signed, false)
+		if unsigned != nil && !f.AllowUnsigned {
+			return nil, unsigned
+		}
+	}
+	if into != nil {
+		if err := d.Usable(); err != nil {
+			return nil, err
+		}
+	}
+	for i := range d.Files { // sorted by path: a directory comes before what is in it
+		if err := copyEntry(m.tree, into, &d.Files[i]); err != nil {
+			return nil, err
+		}
+	}
+	if err := finish(d.Files, into); err != nil {
+		return nil, err
+	}
+	d.Digest = treeDigest(d.Files)
+	if signed != nil && unsigned == nil {
+		unsigned = agrees(d.Files, signed, true)
+	}
+	switch {
+	case unsigned == nil:
+		d.Signer = signer
+	case f.AllowUnsigned:
+		d.Unsigned = unsigned
+	default:
+		return nil, unsigned
+	}
+	return d, nil
+}
+
+// list takes in all of a tree but the contents. A disc that is over a limit is
+// refused before a byte of a file is read.
+func (f Finder) list(m *medium) (*Disc, error) {
 	d := &Disc{Device: m.device, Label: m.label, Flavour: m.flavour}
-	var total int64
+	room := f.MaxBytes
 	err := fs.WalkDir(m.tree, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || name == "." {
 			return err
@@ -27,47 +81,86 @@ func (f Finder) read(m *medium, into *os.Root) (*Disc, error) {
 		if len(d.Files) >= f.MaxFiles {
 			return fmt.Errorf("more than %d entries, the policy's media.max_files", f.MaxFiles)
 		}
-		file := File{Path: name, Type: e.Type(), Mode: 0o755}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		file := File{Path: name, Type: e.Type(), Mode: info.Mode().Perm()}
 		switch file.Type {
-		case 0:
-			if err := f.copyFile(m.tree, into, &file, f.MaxBytes-total); err != nil {
-				return err
-			}
-			total += file.Size
 		case fs.ModeDir:
-			if err := into.Mkdir(name, file.Mode); err != nil {
-				return err
+		case 0:
+			file.Size = info.Size()
+			if file.Size > room {
+				if err := ownError(m.tree, name); err != nil {
+					return err
+				}
+				return fmt.Errorf("%q of %d bytes makes it more than %d bytes, the policy's media.max_bytes", name, file.Size, f.MaxBytes)
 			}
+			room -= file.Size
 		case fs.ModeSymlink:
 			if file.Target, err = fs.ReadLink(m.tree, name); err != nil {
 				return err
 			}
 		default:
+			if err := ownError(m.tree, name); err != nil {
+				return err
+			}
 			return fmt.Errorf("%q is a %v: only files, directories and symlinks may be on a context disc", name, file.Type)
 		}
 		d.Files = append(d.Files, file)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range d.Files {
-		if file.Type == fs.ModeSymlink {
-			if err := into.Symlink(file.Target, file.Path); err != nil {
-				return nil, err
-			}
-		}
-	}
 	slices.SortFunc(d.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	if err := uniqueMarkers(d.Files); err != nil {
-		return nil, err
-	}
-	d.Digest = treeDigest(d.Files)
-	return d, nil
+	return d, err
 }
 
-// copyFile copies one regular file of at most room bytes.
-func (f Finder) copyFile(tree fs.FS, into *os.Root, file *File, room int64) (err error) {
+// ownError is what a volume has to say of a file that is refused: it knows where
+// on the disc that is.
+func ownError(tree fs.FS, name string) error {
+	if _, ok := tree.(directory); ok {
+		return nil // opening a device may do something
+	}
+	f, err := tree.Open(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// copyEntry makes a directory or copies a file.
+func copyEntry(tree fs.FS, into *os.Root, file *File) error {
+	switch {
+	case file.Type == 0:
+		return copyFile(tree, into, file)
+	case file.Type == fs.ModeDir && into != nil:
+		return into.Mkdir(file.Path, 0o700)
+	}
+	return nil
+}
+
+// finish makes the symlinks, once all files are there, so that none is written
+// through one, and gives the directories their modes.
+func finish(files []File, into *os.Root) error {
+	if into == nil {
+		return nil
+	}
+	for _, file := range slices.Backward(files) {
+		var err error
+		switch file.Type {
+		case fs.ModeSymlink:
+			err = into.Symlink(file.Target, file.Path)
+		case fs.ModeDir:
+			err = into.Chmod(file.Path, file.Mode)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyFile copies one regular file; without into it only takes the digest.
+func copyFile(tree fs.FS, into *os.Root, file *File) (err error) {
 	in, err := tree.Open(file.Path)
 	if err != nil {
 		return err
@@ -81,46 +174,65 @@ func (f Finder) copyFile(tree fs.FS, into *os.Root, file *File, room int64) (err
 		return fmt.Errorf("%q is not the file it was listed as", file.Path)
 	}
 	file.Mode = info.Mode().Perm()
-	out, err := into.OpenFile(file.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, file.Mode|0o400)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
 	h := sha256.New()
-	file.Size, err = io.Copy(io.MultiWriter(out, h), io.LimitReader(in, room+1))
+	to := io.Discard
+	if into != nil {
+		out, err := into.OpenFile(file.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, out.Close()) }()
+		if err := out.Chmod(file.Mode); err != nil { // the umask is the unit's, not the disc's
+			return err
+		}
+		to = out
+	}
+	// One more, to tell a file that grows; the listed size was held against the limit.
+	n, err := pump(to, h, io.LimitReader(in, file.Size+1), file.Size)
 	if err != nil {
 		return fmt.Errorf("read %q: %w", file.Path, err)
 	}
-	if file.Size > room {
-		return fmt.Errorf("more than %d bytes, the policy's media.max_bytes", f.MaxBytes)
-	}
-	if file.Size != info.Size() {
-		return fmt.Errorf("read %q: %d bytes of %d: %w", file.Path, file.Size, info.Size(), io.ErrUnexpectedEOF)
+	if n != file.Size {
+		return fmt.Errorf("read %q: %d bytes of %d: %w", file.Path, n, file.Size, io.ErrUnexpectedEOF)
 	}
 	file.SHA256 = hex.EncodeToString(h.Sum(nil))
 	return nil
 }
 
-// uniqueMarkers refuses a disc on which two names differ only in case and are
-// both the same script (which one is meant is not for us to guess), or on which
-// a script is a symlink or a directory.
-func uniqueMarkers(files []File) error {
-	for _, n := range markers {
-		var same []string
-		for _, f := range files {
-			if !sameName(f.Path, n) {
-				continue
-			}
-			if !f.Type.IsRegular() {
-				return fmt.Errorf("%q is not a file: put the script itself there", f.Path)
-			}
-			same = append(same, fmt.Sprintf("%q", f.Path))
-		}
-		if len(same) > 1 {
-			return fmt.Errorf("%s are all %s: keep one", strings.Join(same, " and "), n)
-		}
+// pump copies about size bytes to out and h. To hash takes as long as to copy,
+// and is done beside it for all but small files.
+func pump(out io.Writer, h hash.Hash, in io.Reader, size int64) (n int64, err error) {
+	if size <= copySize {
+		return io.CopyBuffer(io.MultiWriter(out, h), in, make([]byte, size+1))
 	}
-	return nil
+	const buffers = 4
+	full, empty, hashed := make(chan []byte, buffers), make(chan []byte, buffers), make(chan struct{})
+	for range buffers {
+		empty <- make([]byte, copySize)
+	}
+	go func() {
+		for b := range full {
+			_, _ = h.Write(b) // a hash takes everything
+			empty <- b[:copySize]
+		}
+		close(hashed)
+	}()
+	for err == nil {
+		b := <-empty
+		got, readErr := io.ReadFull(in, b)
+		if got > 0 {
+			_, err = out.Write(b[:got])
+			n += int64(got)
+			full <- b[:got]
+		}
+		if readErr == io.EOF || readErr == io.ErrUnexpectedEOF { // the end itself: how long it was is for the caller
+			break
+		}
+		err = errors.Join(err, readErr)
+	}
+	close(full)
+	<-hashed
+	return n, err
 }
 
 func treeDigest(files []File) string {

@@ -5,8 +5,6 @@ package iso9660
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -42,12 +40,26 @@ type node struct {
 	size    int64    // bytes of all extents, or of the link target
 	target  string   // of a symbolic link
 	refused error    // why Open of this file fails, though it is listed
+	packed  *packed  // of a compressed file; size is then of what it unpacks to
+	stored  int64    // bytes of all extents
 
-	read    bool             // the fields below are set
-	err     error            // the directory cannot be read at all
-	entries []*node          // sorted by name
-	names   map[string]*node // nil value: the name occurs twice, and neither is used
-	damage  error            // the first entry that was left out, or nil
+	listing *listing // of a directory that was read
+}
+
+// A listing is what a directory holds.
+type listing struct {
+	err     error   // the directory cannot be read at all
+	entries []*node // sorted by name
+	damage  error   // the first entry that was left out, or nil
+}
+
+// find gives the entry of this name, or nil.
+func (l *listing) find(name string) *node {
+	i, ok := slices.BinarySearchFunc(l.entries, name, func(n *node, name string) int { return strings.Compare(n.name, name) })
+	if !ok {
+		return nil
+	}
+	return l.entries[i]
 }
 
 // A record is one directory record, ECMA-119 9.1: at least 34 bytes, as long as
@@ -90,12 +102,12 @@ func (v *Volume) inside(e extent, offset int64) error {
 // load reads the contents of a directory once. It returns an error only if
 // nothing of the directory can be used. The caller holds v.mu.
 func (v *Volume) load(dir *node) error {
-	if dir.read {
-		return dir.err
+	if dir.listing != nil {
+		return dir.listing.err
 	}
 	records, err := v.records(dir)
 	if err != nil {
-		dir.read, dir.err = true, err
+		dir.listing = &listing{err: err}
 		return err
 	}
 	v.fill(dir, records)
@@ -122,7 +134,7 @@ func (v *Volume) records(dir *node) ([]record, error) {
 		return nil, err
 	}
 	v.claimed[e.offset] = dir
-	b := make([]byte, e.length) // at most maxMetadata, and no more than the image holds
+	b := make([]byte, e.length) // at most v.maxMetadata, and no more than the image holds
 	if err := v.readAt(b, e.offset); err != nil {
 		return nil, err
 	}
@@ -152,15 +164,15 @@ func (v *Volume) split(b []byte, offset int64) ([]record, error) {
 			i += len(sector)
 			continue
 		}
-		if length < 34 || length > len(sector) {
+		if length < 34 || length%2 != 0 || length > len(sector) { // even: ECMA-119 9.1.12, 9.1.13
 			return nil, corrupt(at, "ECMA-119 9.1.1", "directory record of %d bytes", length)
 		}
 		r := record{raw: sector[:length], offset: at}
 		if n := int(r.raw[32]); n == 0 || 33+n > length {
 			return nil, corrupt(at, "ECMA-119 9.1.10", "identifier of %d bytes in a record of %d", n, length)
 		}
-		if v.entries++; v.entries > maxEntries {
-			return nil, corrupt(at, "limit", "more than %d directory records", maxEntries)
+		if v.entries++; v.entries > v.maxRecords {
+			return nil, corrupt(at, "limit", "more than %d directory records", v.maxRecords)
 		}
 		records = append(records, r)
 		i += length
@@ -171,7 +183,8 @@ func (v *Volume) split(b []byte, offset int64) ([]record, error) {
 // fill makes the entries of a directory out of its records. An entry with a
 // fault of its own is left out and remembered in damage.
 func (v *Volume) fill(dir *node, records []record) {
-	dir.read, dir.names = true, map[string]*node{}
+	names := map[string]*node{} // nil value: the name occurs twice, or is at fault
+	dir.listing = &listing{}
 	for len(records) > 0 {
 		r := records[0]
 		parts := sections(records)
@@ -183,16 +196,17 @@ func (v *Volume) fill(dir *node, records []record) {
 		if n == nil && err == nil {
 			continue // relocated: it is listed where it belongs
 		}
-		if err := dir.add(n, err); err != nil && dir.damage == nil {
-			dir.damage = err
+		if err := add(names, n, err); err != nil && dir.listing.damage == nil {
+			dir.listing.damage = err
 		}
 	}
-	for _, n := range dir.names {
+	dir.listing.entries = make([]*node, 0, len(names))
+	for _, n := range names {
 		if n != nil {
-			dir.entries = append(dir.entries, n)
+			dir.listing.entries = append(dir.listing.entries, n)
 		}
 	}
-	slices.SortFunc(dir.entries, func(a, b *node) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(dir.listing.entries, func(a, b *node) int { return strings.Compare(a.name, b.name) })
 }
 
 // sections gives the records of the first file in records: several if it has
@@ -210,19 +224,19 @@ func sections(records []record) []record {
 	return records
 }
 
-// add enters n, unless it has a fault or the directory has its name already.
+// add enters n, unless it has a fault or its name is there already.
 // Either makes the name unusable: another record of it may be half a file.
-func (dir *node) add(n *node, fault error) error {
+func add(names map[string]*node, n *node, fault error) error {
 	if n == nil {
 		return fault
 	}
-	_, twice := dir.names[n.name]
-	dir.names[n.name] = n
+	_, twice := names[n.name]
+	names[n.name] = n
 	if twice && fault == nil {
 		fault = corrupt(n.offset, "ECMA-119 9.3", "name %q occurs twice in one directory", n.name)
 	}
 	if fault != nil {
-		dir.names[n.name] = nil
+		names[n.name] = nil
 	}
 	return fault
 }
@@ -247,7 +261,7 @@ func (v *Volume) entry(dir *node, parts []record) (*node, error) {
 			return nil, nil
 		}
 	default:
-		n.name = plainName(r, n.dir)
+		n.name = v.plainName(r, n.dir)
 	}
 	if err == nil {
 		err = checkName(n.name, r.offset)
@@ -269,27 +283,33 @@ func (v *Volume) locate(n *node, parts []record) error {
 			return corrupt(r.offset, "ECMA-119 9.1.6", "%q has extents that do not belong together", n.name)
 		}
 		e := v.extentOf(r)
-		e.start = n.size
-		n.size += e.length
+		e.start = n.stored
+		n.stored += e.length
 		if err := v.inside(e, r.offset); err != nil && n.refused == nil {
 			n.refused = err
 		}
 		if r.raw[26] != 0 || r.raw[27] != 0 {
-			n.refused = fmt.Errorf("interleaved extent: %w", errors.ErrUnsupported) // ECMA-119 6.4.3
+			n.refused = unsupported(r.offset+26, "ECMA-119 6.4.3", "interleaved extent")
 		}
 		if e.length > 0 || n.dir {
 			n.extents = append(n.extents, e)
 		}
 	}
+	n.size = n.stored
+	if n.packed != nil && n.mode.IsRegular() && n.stored > 0 {
+		n.size = n.packed.size
+	}
 	return nil
 }
 
-// plainName gives the identifier as Linux shows it: lower case, and for a file
-// without version and without the dot of an empty extension (ECMA-119 7.5.1).
-func plainName(r record, dir bool) string {
+// plainName gives the identifier as Linux shows it: in small letters, and for a
+// file without version and without the dot of an empty extension (ECMA-119
+// 7.5.1). A volume that has small letters does not keep to ECMA-119 7.4; its
+// writer took the names as they were, and so they are given.
+func (v *Volume) plainName(r record, dir bool) string {
 	b := bytes.Clone(r.identifier())
 	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
+		if 'A' <= c && c <= 'Z' && !v.small {
 			b[i] = c + 'a' - 'A'
 		}
 	}
@@ -301,6 +321,13 @@ func plainName(r record, dir bool) string {
 		name = name[:i]
 	}
 	return strings.TrimSuffix(name, ".")
+}
+
+// hasSmall reports whether a name of the root directory has a small letter.
+func hasSmall(records []record) bool {
+	return slices.ContainsFunc(records, func(r record) bool {
+		return !r.dots() && bytes.ContainsFunc(r.identifier(), func(c rune) bool { return 'a' <= c && c <= 'z' })
+	})
 }
 
 // checkName refuses what is not the name of one file in one directory.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"sort"
+	"sync"
 	"time"
 )
 
@@ -31,9 +32,12 @@ func (i info) String() string             { return fs.FormatFileInfo(i) }
 type file struct {
 	volume *Volume
 	node   *node
-	name   string // as it was opened
-	at     int64  // of the next Read, bytes
+	unpack *unpacker // of a compressed file
+	name   string    // as it was opened
+	at     int64     // of the next Read, bytes
 	closed bool
+
+	unpacking sync.Mutex // guards unpack
 }
 
 func (f *file) Stat() (fs.FileInfo, error) {
@@ -73,7 +77,31 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 	case offset < 0:
 		return 0, pathError("read", f.name, fs.ErrInvalid)
 	}
-	extents, done := f.node.extents, 0
+	n, err := f.content(p, offset)
+	if err != nil && err != io.EOF {
+		err = pathError("read", f.name, err)
+	}
+	return n, err
+}
+
+// content reads the file's contents, unpacked if need be.
+func (f *file) content(p []byte, offset int64) (int, error) {
+	if f.unpack == nil {
+		return stored{f.volume, f.node}.ReadAt(p, offset)
+	}
+	f.unpacking.Lock()
+	defer f.unpacking.Unlock()
+	return f.unpack.ReadAt(p, offset)
+}
+
+// stored are the bytes of a file as they lie in its extents.
+type stored struct {
+	volume *Volume
+	node   *node
+}
+
+func (s stored) ReadAt(p []byte, offset int64) (int, error) {
+	extents, done := s.node.extents, 0
 	// The first extent that ends after offset; the extents are in file order.
 	i := sort.Search(len(extents), func(i int) bool { return extents[i].start+extents[i].length > offset })
 	for ; i < len(extents) && done < len(p); i++ {
@@ -81,8 +109,8 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 		skip := offset + int64(done) - e.start
 		part := p[done:]
 		part = part[:min(int64(len(part)), e.length-skip)]
-		if err := f.volume.readAt(part, e.offset+skip); err != nil {
-			return done, pathError("read", f.name, err)
+		if err := s.volume.readAt(part, e.offset+skip); err != nil {
+			return done, err
 		}
 		done += len(part)
 	}

@@ -176,7 +176,7 @@ func runTool(t testing.TB, src, out, command string) []byte {
 
 func openImage(t *testing.T, image []byte) *Volume {
 	t.Helper()
-	v, err := Open(bytes.NewReader(image), int64(len(image)))
+	v, err := Open(bytes.NewReader(image), int64(len(image)), maxFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,6 +249,17 @@ func TestPlainDiscWithoutLabel(t *testing.T) {
 	}
 }
 
+// Names with small letters in a plain volume are the writer's own.
+func TestSmallLetters(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"prolog.sh", "README", "Mixed.Case", "sub/UPPER"} {
+		write(t, dir, name, name, 0o644)
+	}
+	for _, option := range []string{"-l -allow-lowercase", "-U", "-iso-level 4"} {
+		compare(t, describe(t, openImage(t, makeImage(t, dir, "genisoimage -quiet "+option+` -o "$OUT" "$SRC"`))), describe(t, os.DirFS(dir)))
+	}
+}
+
 // fs.FS as the standard library understands it, in each flavour.
 func TestFS(t *testing.T) {
 	dir := tameTree(t, true)
@@ -302,13 +313,32 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// zisofs contents are never passed off as the file.
+// What zisofs compressed comes back as it was, by every writer of it.
 func TestZisofs(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, "zeros", strings.Repeat("zero", 1<<16), 0o644)
-	v := openImage(t, makeImage(t, dir, `xorriso -outdev "$OUT" -map "$SRC" / -set_filter_r --zisofs / -- -commit`))
-	if b, err := fs.ReadFile(v, "zeros"); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "zisofs") {
-		t.Errorf("ReadFile = %d bytes, %v; want a refusal of zisofs", len(b), err)
+	for name, content := range map[string]string{
+		"zeros": strings.Repeat("\x00", 200_000), "text": strings.Repeat("some text\n", 40_000), "noise": noise(100_001),
+		"block": strings.Repeat("b", 1<<15), "blocks": strings.Repeat("c", 1<<17) + "d", "small": "s", "empty": "",
+	} {
+		write(t, dir, name, content, 0o644)
+	}
+	want := describe(t, os.DirFS(dir))
+	delete(want, ".")
+	for _, c := range []struct{ name, command string }{
+		{"xorriso", `xorriso -outdev "$OUT" -map "$SRC" / -set_filter_r --zisofs / -- -commit`},
+		{"xorriso version 2", `xorriso -zisofs version_2=on:block_size=64k -outdev "$OUT" -map "$SRC" / -set_filter_r --zisofs / -- -commit`},
+		{"xorriso version 2, large blocks", `xorriso -zisofs version_2=on:block_size_v2=1m -outdev "$OUT" -map "$SRC" / -set_filter_r --zisofs / -- -commit`},
+		{"mkzftree", `mkzftree "$SRC" "$OUT.d" && genisoimage -quiet -R -z -o "$OUT" "$OUT.d"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			image := makeImage(t, dir, c.command)
+			if !bytes.Contains(image, []byte(zisofs1Magic)) && !bytes.Contains(image, []byte(zisofs2Magic)) {
+				t.Fatal("the image has no compressed file")
+			}
+			got := describe(t, openImage(t, image))
+			delete(got, ".")
+			compare(t, got, want)
+		})
 	}
 }
 
@@ -332,15 +362,15 @@ func TestNotISO(t *testing.T) {
 	for name, image := range map[string]string{
 		"empty": "", "short": noise(40_000)[:32768], "zeros": strings.Repeat("\x00", 1<<17), "noise": noise(1 << 17),
 	} {
-		if _, err := Open(strings.NewReader(image), int64(len(image))); !errors.Is(err, ErrNotISO) {
+		if _, err := Open(strings.NewReader(image), int64(len(image)), maxFiles); !errors.Is(err, ErrNotISO) {
 			t.Errorf("%s: Open = %v; want %v", name, err, ErrNotISO)
 		}
 	}
-	if _, err := Open(strings.NewReader(""), -1); !errors.Is(err, ErrNotISO) {
+	if _, err := Open(strings.NewReader(""), -1, maxFiles); !errors.Is(err, ErrNotISO) {
 		t.Errorf("size -1: Open = %v; want %v", err, ErrNotISO)
 	}
 	// a size that the reader does not keep
-	if _, err := Open(strings.NewReader(""), 1<<20); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := Open(strings.NewReader(""), 1<<20, maxFiles); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("Open = %v; want %v", err, io.ErrUnexpectedEOF)
 	}
 }

@@ -4,7 +4,6 @@ package iso9660
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -18,7 +17,6 @@ var (
 	errManyLinks = errors.New("too many symbolic links")
 	errNotDir    = errors.New("not a directory")
 	errIsDir     = errors.New("is a directory")
-	errNotFile   = fmt.Errorf("not a regular file: %w", errors.ErrUnsupported)
 )
 
 // Open opens a file or directory for reading (see [io/fs.FS]). It follows
@@ -27,10 +25,11 @@ var (
 // io.ReaderAt and an io.Seeker. Its extents have been checked against the size
 // of the image, so reading it fails only if the image cannot be read.
 //
-// Files compressed with zisofs, interleaved files (ECMA-119 6.4.3), devices,
-// pipes and sockets are errors that wrap [errors.ErrUnsupported]. In a
-// directory with faulty entries a name that is not found is a *CorruptError,
-// not [io/fs.ErrNotExist]: it may be the faulty one.
+// Files compressed with zisofs are unpacked. Those compressed in a way that is
+// not known, interleaved files (ECMA-119 6.4.3), devices, pipes and sockets are
+// errors that wrap [errors.ErrUnsupported]. In a directory with faulty entries a
+// name that is not found is a *CorruptError, not [io/fs.ErrNotExist]: it may be
+// the faulty one.
 func (v *Volume) Open(name string) (fs.File, error) {
 	n, err := v.lookup("open", name, true)
 	if err != nil {
@@ -46,14 +45,19 @@ func (v *Volume) Open(name string) (fs.File, error) {
 		return &directory{file: f, entries: entries, damage: err}, nil
 	case n.refused != nil:
 		return nil, pathError("open", name, n.refused)
-	case !n.mode.IsRegular():
-		return nil, pathError("open", name, errNotFile)
+	}
+	if n.packed != nil && n.stored > 0 {
+		raw := stored{v, n}
+		if err := n.packed.check(raw, n.stored, n.offset); err != nil {
+			return nil, pathError("open", name, err)
+		}
+		f.unpack = newUnpacker(n.packed, raw, n.stored, n.offset)
 	}
 	return f, nil
 }
 
 // Stat describes a file (see [io/fs.StatFS]) and follows symbolic links as
-// Open does. Sizes are in bytes, of a zisofs file those that are stored.
+// Open does. Sizes are in bytes, of a zisofs file those that it unpacks to.
 func (v *Volume) Stat(name string) (fs.FileInfo, error) {
 	n, err := v.lookup("stat", name, true)
 	if err != nil {
@@ -109,11 +113,11 @@ func (v *Volume) list(dir *node) ([]fs.DirEntry, error) {
 	if err := v.load(dir); err != nil {
 		return nil, err
 	}
-	entries := make([]fs.DirEntry, len(dir.entries))
-	for i, n := range dir.entries {
+	entries := make([]fs.DirEntry, len(dir.listing.entries))
+	for i, n := range dir.listing.entries {
 		entries[i] = info{n, n.name}
 	}
-	return entries, dir.damage
+	return entries, dir.listing.damage
 }
 
 // lookup finds the node with this name. It follows links on the way, and one
@@ -165,12 +169,12 @@ func (v *Volume) step(dir *node, element string) (*node, error) {
 	if err := v.load(dir); err != nil {
 		return nil, err
 	}
-	n := dir.names[element]
+	n := dir.listing.find(element)
 	switch {
 	case n != nil:
 		return n, nil
-	case dir.damage != nil:
-		return nil, dir.damage
+	case dir.listing.damage != nil:
+		return nil, dir.listing.damage
 	}
 	return nil, fs.ErrNotExist
 }

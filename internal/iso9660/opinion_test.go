@@ -41,7 +41,7 @@ func TestSecondOpinion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := Open(f, info.Size())
+	ours, err := Open(f, info.Size(), maxFiles)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,6 @@ package iso9660
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 	"time"
@@ -34,12 +32,13 @@ type attributes struct {
 	mode    uint32 // POSIX st_mode
 	moded   bool
 	modTime time.Time
-	target  string
+	target  []byte
 	linked  bool
 	child   int64 // logical block of a relocated directory, if relocated
 	located bool
 	moved   bool // this record is where a relocated directory was put
 	zisofs  bool
+	packed  *packed // nil though zisofs is set: a compression that we do not know
 
 	nameOpen, linkOpen, partOpen bool // the next NM, SL, component continues this one
 }
@@ -91,7 +90,7 @@ func (v *Volume) applyRockRidge(n *node, r record) (bool, error) {
 	}
 	n.name = a.name
 	if !a.named {
-		n.name = plainName(r, n.dir)
+		n.name = v.plainName(r, n.dir)
 	}
 	if !a.modTime.IsZero() {
 		n.modTime = a.modTime
@@ -102,8 +101,8 @@ func (v *Volume) applyRockRidge(n *node, r record) (bool, error) {
 	if err := n.setMode(a); err != nil {
 		return false, err
 	}
-	if a.zisofs {
-		n.refused = fmt.Errorf("zisofs compressed file: %w", errors.ErrUnsupported)
+	if n.packed = a.packed; a.zisofs && n.packed == nil {
+		n.refused = unsupported(n.offset, zisofsRule, "file compressed in a way that is not known")
 	}
 	return true, nil
 }
@@ -135,10 +134,10 @@ func (n *node) setMode(a attributes) error {
 	case 0o100000:
 		n.mode = perm
 	case 0o120000:
-		if a.target == "" {
+		if len(a.target) == 0 {
 			return corrupt(n.offset, "RRIP 4.1.3", "symbolic link %q has no target", n.name)
 		}
-		n.mode, n.target, n.size = fs.ModeSymlink|perm, a.target, int64(len(a.target))
+		n.mode, n.target, n.size = fs.ModeSymlink|perm, string(a.target), int64(len(a.target))
 	case 0o060000:
 		n.mode = fs.ModeDevice | perm
 	case 0o020000:
@@ -149,6 +148,9 @@ func (n *node) setMode(a attributes) error {
 		n.mode = fs.ModeSocket | perm
 	default:
 		return corrupt(n.offset, "RRIP 4.1.1", "%q has mode %#o, which is no type of file", n.name, a.mode)
+	}
+	if n.mode.Type()&^(fs.ModeDir|fs.ModeSymlink) != 0 {
+		n.refused = unsupported(n.offset, "RRIP 4.1.1", "%q is neither file, directory nor link", n.name)
 	}
 	return nil
 }
@@ -245,7 +247,7 @@ func (a *attributes) fields(u area) (next []byte, err error) {
 		if length < 4 || length > len(b) {
 			return nil, corrupt(at, "SUSP 4.1", "system use field %q of %d bytes", b[:2], length)
 		}
-		signature, data := string(b[:2]), b[4:length]
+		signature, version, data := string(b[:2]), b[3], b[4:length]
 		b = b[length:]
 		switch signature {
 		case "ST":
@@ -257,7 +259,7 @@ func (a *attributes) fields(u area) (next []byte, err error) {
 			next = data
 			continue
 		}
-		if rule := a.field(signature, data); rule != "" {
+		if rule := a.field(signature, version, data); rule != "" {
 			return nil, corrupt(at, rule, "system use field %s is malformed", signature)
 		}
 	}
@@ -265,7 +267,7 @@ func (a *attributes) fields(u area) (next []byte, err error) {
 }
 
 // field takes in one field, or returns the rule that it breaks.
-func (a *attributes) field(signature string, data []byte) (broken string) {
+func (a *attributes) field(signature string, version byte, data []byte) (broken string) {
 	switch signature {
 	case "PX":
 		if len(data) < 8 {
@@ -298,6 +300,9 @@ func (a *attributes) field(signature string, data []byte) (broken string) {
 		a.modTime = modified(data)
 	case "ZF":
 		a.zisofs = true
+		if p, ok := parseZF(version, data); ok {
+			a.packed = p
+		}
 		return ""
 	default:
 		return ""
@@ -325,10 +330,10 @@ func (a *attributes) link(b []byte) bool {
 		default: // volume root and host name of older drafts
 			return false
 		}
-		if a.target != "" && !a.partOpen && !strings.HasSuffix(a.target, "/") {
-			a.target += "/"
+		if n := len(a.target); n > 0 && !a.partOpen && a.target[n-1] != '/' {
+			a.target = append(a.target, '/')
 		}
-		a.target += text
+		a.target = append(a.target, text...)
 		a.partOpen = flags&flagContinue != 0
 		if len(a.target) > maxTarget || strings.ContainsRune(text, 0) {
 			return false

@@ -8,10 +8,10 @@
 // and a fixed limit before it is used. A fault fails the file or the directory
 // that has it, with a *CorruptError; it never yields invented bytes.
 //
-// It does not read UDF, zisofs contents, interleaved files or a later session
-// of a multi-session disc, it does not write, and it keeps no owners, no
-// setuid, setgid or sticky bits. It bounds the metadata of a volume, not its
-// contents: how many bytes of a file to read is for the caller to say.
+// It does not read UDF, interleaved files or a later session of a multi-session
+// disc, it does not write, and it keeps no owners, no setuid, setgid or sticky
+// bits. It bounds the metadata of a volume, not its contents: how many bytes of
+// a file to read is for the caller to say.
 //
 // Section numbers of ECMA-119 are those of its second edition (ISO 9660:1988).
 package iso9660
@@ -31,10 +31,12 @@ const (
 	firstDescriptor = 16   // sector of the first volume descriptor, ECMA-119 6.2.1
 	maxDescriptors  = 64
 
-	maxEntries  = 100_000  // directory records in one volume
-	maxMetadata = 32 << 20 // bytes of directories and continuation areas in one volume
-	maxDepth    = 40       // directories below the root
-	maxName     = 255      // bytes of one name, the limit of Linux
+	// What one file may cost: a directory has three records, its own in its
+	// parent and two in itself, and names and link targets may be long.
+	recordsPerFile  = 3
+	metadataPerFile = 1 << 10 // bytes of directories and continuation areas
+	maxDepth        = 40      // directories below the root
+	maxName         = 255     // bytes of one name, the limit of Linux
 )
 
 // ErrNotISO says that there is no volume descriptor "CD001" in sector 16
@@ -42,12 +44,13 @@ const (
 // image that is damaged gives a *CorruptError instead.
 var ErrNotISO = errors.New("not an iso 9660 image")
 
-// A CorruptError says what is wrong with an image and where.
+// A CorruptError says what is wrong with an image and where. With Err
+// errors.ErrUnsupported it says what this reader does not read.
 type CorruptError struct {
 	Offset  int64  // bytes from the start of the image to the faulty structure
 	Rule    string // the section that is broken: "ECMA-119 9.1.4", "RRIP 4.1.4"
 	Problem string // what is wrong, in a few lower-case words
-	Err     error  // nil, or io.ErrUnexpectedEOF for data that ends too soon
+	Err     error  // nil, io.ErrUnexpectedEOF for data that ends too soon, or errors.ErrUnsupported
 }
 
 // Error gives problem, rule and offset in one line.
@@ -75,8 +78,12 @@ type Volume struct {
 	blockSize int64 // logical block, bytes: 512, 1024 or 2048
 	label     string
 	flavour   flavour
-	skip      int // bytes before the first SUSP field of a record (LEN_SKP, SUSP 5.3)
+	skip      int  // bytes before the first SUSP field of a record (LEN_SKP, SUSP 5.3)
+	small     bool // names of the plain tree are given as they are
 	root      *node
+
+	maxRecords  int   // directory records in the volume
+	maxMetadata int64 // bytes of directories and continuation areas
 
 	mu       sync.Mutex      // guards what follows, and the contents of every node
 	claimed  map[int64]*node // which directory holds the extent at this offset
@@ -95,10 +102,12 @@ const (
 // Open reads the volume descriptors and the root directory of the image r,
 // which is size bytes long. It returns an error that wraps ErrNotISO if r holds
 // no ISO 9660 volume, a *CorruptError if it holds a damaged one, or the error
-// of r. Logical blocks of 512, 1024 and 2048 bytes are read (ECMA-119
+// of r. A volume of more than about files entries is refused, so that it cannot
+// fill the memory. Logical blocks of 512, 1024 and 2048 bytes are read (ECMA-119
 // 6.2.2). Path tables, dates and descriptors of unknown type are not consulted.
-func Open(r io.ReaderAt, size int64) (*Volume, error) {
-	v := &Volume{image: r, size: size, flavour: plain, claimed: map[int64]*node{}}
+func Open(r io.ReaderAt, size int64, files int) (*Volume, error) {
+	v := &Volume{image: r, size: size, flavour: plain, claimed: map[int64]*node{},
+		maxRecords: recordsPerFile * (files + 1), maxMetadata: metadataPerFile * int64(files+64)}
 	d, err := v.descriptors()
 	if err != nil {
 		return nil, fmt.Errorf("open volume: %w", err)
@@ -106,6 +115,12 @@ func Open(r io.ReaderAt, size int64) (*Volume, error) {
 	v.blockSize = int64(binary.LittleEndian.Uint16(d.primary[128:]))
 	if v.blockSize != 512 && v.blockSize != 1024 && v.blockSize != 2048 {
 		err := corrupt(d.primaryAt+128, "ECMA-119 8.4.12", "logical blocks of %d bytes", v.blockSize)
+		return nil, fmt.Errorf("open volume: %w", err)
+	}
+	// The medium may be shorter, since writers count padding that is then cut off:
+	// each extent is checked for itself. But no writer gets the number wrong.
+	if n := binary.LittleEndian.Uint32(d.primary[80:]); n == 0 || n >= 1<<31 || n != binary.BigEndian.Uint32(d.primary[84:]) {
+		err := corrupt(d.primaryAt+80, "ECMA-119 8.4.8", "volume space size of %d or %d blocks", n, binary.BigEndian.Uint32(d.primary[84:]))
 		return nil, fmt.Errorf("open volume: %w", err)
 	}
 	v.label = trimLabel(d.primary[40:72])
@@ -127,6 +142,11 @@ func (v *Volume) Label() string { return v.label }
 
 // Flavour says which tree is read: "rock ridge", "joliet" or "plain".
 func (v *Volume) Flavour() string { return string(v.flavour) }
+
+// unsupported is a CorruptError of what is sound but not read.
+func unsupported(offset int64, rule, format string, args ...any) error {
+	return &CorruptError{offset, rule, fmt.Sprintf(format, args...), errors.ErrUnsupported}
+}
 
 // descriptors holds the sectors that matter of the volume descriptor set.
 type descriptors struct {
@@ -179,6 +199,7 @@ func (v *Volume) openRoot(descriptor []byte, at int64) error {
 	}
 	if v.flavour == plain {
 		v.detectRockRidge(records)
+		v.small = v.flavour == plain && hasSmall(records)
 	}
 	v.fill(v.root, records)
 	return nil
@@ -201,8 +222,8 @@ func (v *Volume) readAt(p []byte, offset int64) error {
 
 // spend counts n bytes of metadata that are about to be read.
 func (v *Volume) spend(n, offset int64) error {
-	if n > maxMetadata-v.metadata {
-		return corrupt(offset, "limit", "more than %d bytes of directories", int64(maxMetadata))
+	if n > v.maxMetadata-v.metadata {
+		return corrupt(offset, "limit", "more than %d bytes of directories", v.maxMetadata)
 	}
 	v.metadata += n
 	return nil

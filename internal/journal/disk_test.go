@@ -180,10 +180,11 @@ func (s *server) answer(opcode uint32, in []byte) ([]byte, unix.Errno) {
 	return nil, unix.ENOSYS
 }
 
-// mkfs makes a file system in a file.
+// mkfs makes a file system in a file, all of it: a kernel thread that went on
+// making it later would be in the way of a power cut.
 func mkfs(t testing.TB, kind, image string) {
 	t.Helper()
-	size, args := int64(64<<20), []string{"mke2fs", "-q", "-t", "ext4", "-E", "nodiscard"}
+	size, args := int64(64<<20), []string{"mke2fs", "-q", "-t", "ext4", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"}
 	switch kind {
 	case "xfs":
 		size, args = 320<<20, []string{"mkfs.xfs", "-q", "-K"}

@@ -88,6 +88,7 @@ type Media struct {
 	WritableDisks bool     `yaml:"writable_disks"` // look at those, too
 	MaxBytes      Size     `yaml:"max_bytes"`      // of all files together
 	MaxFiles      int      `yaml:"max_files"`      // entries of any type
+	Signature     string   `yaml:"signature"`      // "off", "warn" or "require"
 	Absent        string   `yaml:"absent"`         // a boot without a disc: "keep" what an earlier one's did, or "revert" it
 }
 
@@ -139,7 +140,7 @@ func (p *Policy) Digest() string { return p.digest }
 func Parse(name string, data []byte) (*Policy, error) {
 	sum := sha256.Sum256(data)
 	p := &Policy{name: name, digest: hex.EncodeToString(sum[:]), Media: Media{Wait: absent}}
-	p.Media.Absent, p.Stages.Run = Keep, EveryBoot // what stands where the file says nothing
+	p.Media.Absent, p.Media.Signature, p.Stages.Run = Keep, "off", EveryBoot // what stands where the file says nothing
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(p); err != nil {
@@ -244,6 +245,7 @@ type choice struct {
 func (p *Policy) words() []choice {
 	return []choice{
 		{"media.absent", p.Media.Absent, []string{Keep, Revert}},
+		{"media.signature", p.Media.Signature, []string{"off", "warn", "require"}},
 		{"stages.run", p.Stages.Run, []string{EveryBoot, OncePerContext}},
 	}
 }

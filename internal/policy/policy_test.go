@@ -118,6 +118,7 @@ func TestParseRefuses(t *testing.T) {
 		{"no changes", "  changes: 5000\n", "", []string{"limits.changes"}},
 		{"no media.max_bytes", "  max_bytes: 128MiB\n", "", []string{"media.max_bytes"}},
 		{"no media.max_files", "  max_files: 10000\n", "", []string{"media.max_files"}},
+		{"unknown signature mode", "  max_files: 10000\n", "  max_files: 10000\n  signature: maybe\n", []string{"media.signature is \"maybe\""}},
 		{"long wait", "wait: 10s", "wait: 11m", []string{"media.wait"}},
 		{"no timeout", "  timeout: 2m\n", "", []string{"network.timeout"}},
 		{"no wait", "  wait: 10s\n", "", []string{"media.wait is missing"}},

@@ -82,7 +82,7 @@ type Receipt struct {
 	Agent       Agent            `json:"agent"`
 }
 
-// Disc is the context disc. Signer stays empty: signatures are not read yet.
+// Disc is the context disc. Signer is who signed it, by media.signature.
 type Disc struct {
 	Device  string `json:"device"`
 	Label   string `json:"label"`
@@ -196,6 +196,7 @@ type Clock struct {
 	BootID            string    `json:"boot_id"`
 	Started           time.Time `json:"started"`
 	StartedMonotonic  int64     `json:"started_monotonic_us"`
+	DiscMonotonic     int64     `json:"disc_monotonic_us,omitempty"`     // the uevent that brought the disc, if it was not there at first
 	ReleasedMonotonic int64     `json:"released_monotonic_us,omitempty"` // the wait for the network was over
 	ScriptMonotonic   int64     `json:"script_monotonic_us,omitempty"`
 	EndedMonotonic    int64     `json:"ended_monotonic_us"`

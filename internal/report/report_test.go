@@ -43,7 +43,7 @@ func full() *Receipt {
 			Addresses: []Address{{Address: "192.0.2.7/24", Scope: "global"}}, Gateways: []string{"192.0.2.1"}, RouteTable: 254, DNS: []string{"192.0.2.53"}, EventUS: 1, DecidedUS: 2, Missing: "nothing"},
 		Connections: []Connection{{Target: "www.example.org:80", Address: "192.0.2.9", Protocol: "http", Rule: "allow any", Result: "connected", Count: 2, Sent: 10, Received: 20, DurationMS: 4}},
 		Durations:   map[string]int64{"total": 40, "script": 30},
-		Clock:       Clock{BootID: "b007", Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), StartedMonotonic: 1, ReleasedMonotonic: 2, ScriptMonotonic: 2, EndedMonotonic: 3},
+		Clock:       Clock{BootID: "b007", Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), StartedMonotonic: 1, DiscMonotonic: 4, ReleasedMonotonic: 2, ScriptMonotonic: 2, EndedMonotonic: 3},
 		Agent:       Agent{Version: "v1", PolicyDigest: "90"},
 	}
 }

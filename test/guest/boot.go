@@ -4,6 +4,7 @@ package guest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ const (
 // without disc and network, and brings back the default report.
 type Config struct {
 	Image   Image
+	Kernel  *Kernel // in place of the image's own, if not nil
 	Payload []File
 
 	// CDs are IDE CD drives in the order of /dev/sr*, at most four, each with an ISO
@@ -46,9 +48,14 @@ type Config struct {
 	// ReportWait bounds the wait for that, in guest time; 0 is a minute.
 	ReportWait time.Duration
 
+	// Devices are further QEMU options, and Machine its machine, "pc" if empty.
+	Devices []string
+	Machine string
+
 	KernelArgs []string
-	Console    func(Line)    // called with each line as it comes; may be nil
-	Timeout    time.Duration // of the whole guest; 0 is three minutes
+	Console    func(Line)           // called with each line as it comes; may be nil
+	Monitor    func(Line, *Monitor) // likewise, to change what is attached
+	Timeout    time.Duration        // of the whole guest; 0 is three minutes
 }
 
 // Result is what a guest left behind.
@@ -120,7 +127,19 @@ func (c *Config) prepare(work string) error {
 		c.ReportWait = defaultWait
 	}
 	files := append(reportFiles(c.Report, c.ReportWait), c.Payload...)
-	archive, err := initrd(c.Image.Busybox, files)
+	var early []cpioEntry
+	if c.Kernel != nil {
+		modules, err := c.Kernel.modules()
+		if err != nil {
+			return err
+		}
+		files = append(files, modules...)
+		if early, err = c.Kernel.early(); err != nil {
+			return err
+		}
+		c.Image.Kernel = c.Kernel.path()
+	}
+	archive, err := initrd(c.Image.Busybox, files, early...)
 	if err != nil {
 		return err
 	}
@@ -140,7 +159,7 @@ func (c *Config) run(ctx context.Context, work string, result *Result) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	out := &console{start: time.Now(), follow: c.Console}
+	out := &console{start: time.Now(), follow: c.follow(qmp)}
 	var diagnostics bytes.Buffer
 	cmd := exec.CommandContext(ctx, qemu, c.args(work)...)
 	cmd.Stdout, cmd.Stderr = out, &diagnostics
@@ -162,6 +181,19 @@ func (c *Config) run(ctx context.Context, work string, result *Result) error {
 	return nil
 }
 
+// follow is what is called with each line of the console.
+func (c *Config) follow(qmp *Monitor) func(Line) {
+	if c.Monitor == nil {
+		return c.Console
+	}
+	return func(line Line) {
+		if c.Console != nil {
+			c.Console(line)
+		}
+		c.Monitor(line, qmp)
+	}
+}
+
 // args is QEMU's command line. The machine is the quickest dependable one in software
 // emulation: -M pc, two CPUs, an uncompressed kernel, the root on NVMe, whose driver the
 // kernel has built in. Without cmpxchg16b: in QEMU 7.2's emulation it ends Linux 6.12
@@ -173,7 +205,7 @@ func (c *Config) args(work string) []string {
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-accel", "tcg,thread=multi", "-M", "pc", "-cpu", "qemu64,-cx16", "-smp", "2", "-m", "512",
+		"-accel", "tcg,thread=multi", "-M", cmp.Or(c.Machine, "pc"), "-cpu", "qemu64,-cx16", "-smp", "2", "-m", "512",
 		"-kernel", c.Image.Kernel, "-initrd", filepath.Join(work, "initrd"),
 		"-append", strings.Join(c.kernelArgs(), " "),
 		"-serial", "stdio", "-serial", "file:" + filepath.Join(work, "report"),
@@ -183,7 +215,7 @@ func (c *Config) args(work string) []string {
 		"-device", "nvme,drive=root,serial=root",
 	}
 	for i, iso := range c.CDs {
-		device := fmt.Sprintf("ide-cd,bus=ide.%d,unit=%d", i/2, i%2)
+		device := fmt.Sprintf("ide-cd,id=drive%d,bus=ide.%d,unit=%d", i, i/2, i%2)
 		if iso != "" {
 			args = append(args, "-drive", fmt.Sprintf(
 				"if=none,id=cd%d,media=cdrom,format=raw,readonly=on,file=%s", i, escape(iso)))
@@ -196,6 +228,7 @@ func (c *Config) args(work string) []string {
 			"if=none,id=disk%d,format=raw,readonly=on,file=%s", i, escape(disk)),
 			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
 	}
+	args = append(args, c.Devices...)
 	if c.Network != nil {
 		args = append(args, "-netdev", c.Network.option(c.Image.Busybox),
 			"-device", "virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile=")

@@ -52,21 +52,6 @@ func TestKernels(t *testing.T) {
 	}
 }
 
-// patient is the default policy with more time for a disc: how long an emulated
-// machine takes to find its drives is not what these tests are about.
-func patient(t *testing.T) File {
-	t.Helper()
-	b, err := os.ReadFile("../../dist/policy.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	long := strings.Replace(string(b), "wait: 10s", "wait: 60s", 1)
-	if long == string(b) {
-		t.Fatal("the default policy has another media.wait")
-	}
-	return File{Path: "/etc/ctxagent/policy.yaml", Content: long}
-}
-
 // historical is a disc of scripts in the shapes of CERN and of CernVM, without
 // the lines that a receipt would name.
 func historical(t *testing.T) map[string]string {

@@ -4,39 +4,48 @@ package guest
 
 import (
 	"encoding/json"
-	"io"
 	"net"
+	"slices"
+	"sync"
 )
 
-// monitor talks QMP, QEMU's control protocol, far enough to learn why the guest ended:
-// QEMU's exit status is 0 for a power-off, a reset and a panic alike.
-type monitor struct {
+// A Monitor talks QMP, QEMU's control protocol, far enough to learn why the guest
+// ended (QEMU's exit status is 0 for a power-off, a reset and a panic alike), and to
+// change what is attached to it.
+type Monitor struct {
 	listener net.Listener
 	done     chan struct{}
 	reason   string // of the SHUTDOWN event; read after done
+
+	ready  chan struct{} // conn is set
+	conn   net.Conn
+	mu     sync.Mutex // guards what is written to conn, and faults
+	faults []string   // what QEMU refused
 }
 
 // listenMonitor makes the socket at path to which QEMU connects.
-func listenMonitor(path string) (*monitor, error) {
+func listenMonitor(path string) (*Monitor, error) {
 	listener, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, err
 	}
-	m := &monitor{listener: listener, done: make(chan struct{})}
+	m := &Monitor{listener: listener, done: make(chan struct{}), ready: make(chan struct{})}
 	go m.serve()
 	return m, nil
 }
 
 // serve takes the one connection and reads events until QEMU closes it.
-func (m *monitor) serve() {
+func (m *Monitor) serve() {
 	defer close(m.done)
 	conn, err := m.listener.Accept()
 	if err != nil {
 		return // closed: QEMU did not start
 	}
 	defer conn.Close()
+	m.conn = conn
+	close(m.ready)
 	// No event comes before this; the answer is skipped like all that is no SHUTDOWN.
-	if _, err := io.WriteString(conn, `{"execute":"qmp_capabilities"}`+"\n"); err != nil {
+	if err := m.Do("qmp_capabilities", nil); err != nil {
 		return
 	}
 	for decoder := json.NewDecoder(conn); ; {
@@ -45,6 +54,7 @@ func (m *monitor) serve() {
 			Data  struct {
 				Reason string `json:"reason"`
 			} `json:"data"`
+			Error json.RawMessage `json:"error"`
 		}
 		if err := decoder.Decode(&message); err != nil {
 			return
@@ -52,12 +62,50 @@ func (m *monitor) serve() {
 		if message.Event == "SHUTDOWN" {
 			m.reason = message.Data.Reason
 		}
+		if message.Error != nil {
+			m.mu.Lock()
+			m.faults = append(m.faults, string(message.Error))
+			m.mu.Unlock()
+		}
 	}
+}
+
+// Do sends a command and does not wait for its answer; Faults has what QEMU refused.
+func (m *Monitor) Do(command string, arguments any) error {
+	<-m.ready
+	b, err := json.Marshal(map[string]any{"execute": command, "arguments": arguments})
+	if arguments == nil {
+		b, err = json.Marshal(map[string]any{"execute": command})
+	}
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, err = m.conn.Write(append(b, '\n'))
+	return err
+}
+
+// Insert puts an ISO file into the drive with this QEMU id, whose tray it opens and
+// closes; with "" the drive is empty then.
+func (m *Monitor) Insert(drive, iso string) error {
+	if iso == "" {
+		return m.Do("eject", map[string]any{"id": drive, "force": true})
+	}
+	return m.Do("blockdev-change-medium", map[string]any{
+		"id": drive, "filename": iso, "format": "raw", "read-only-mode": "read-only", "force": true})
+}
+
+// Faults are the answers of QEMU that were errors.
+func (m *Monitor) Faults() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.faults)
 }
 
 // end returns QEMU's reason for the end of the guest, "" if it gave none. Call it after
 // QEMU has ended.
-func (m *monitor) end() string {
+func (m *Monitor) end() string {
 	m.listener.Close()
 	<-m.done
 	return m.reason

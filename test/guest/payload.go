@@ -126,8 +126,8 @@ func (f File) entry() (*tar.Header, []byte, error) {
 	return header, content, nil
 }
 
-// initrd returns a cpio archive with busybox, the init script and the payload.
-func initrd(busybox string, files []File) ([]byte, error) {
+// initrd returns a cpio archive with busybox, the init script, the payload and more.
+func initrd(busybox string, files []File, more ...cpioEntry) ([]byte, error) {
 	shell, err := os.ReadFile(busybox)
 	if err != nil {
 		return nil, err
@@ -137,15 +137,15 @@ func initrd(busybox string, files []File) ([]byte, error) {
 		return nil, err
 	}
 	var buf bytes.Buffer
-	for i, e := range []cpioEntry{
+	entries := append([]cpioEntry{
 		{name: "dev", mode: 0o040755},
 		{name: "dev/console", mode: 0o020600, major: 5, minor: 1},
 		{name: "sysroot", mode: 0o040755},
 		{name: "busybox", mode: 0o100755, content: shell},
 		{name: "init", mode: 0o100755, content: initScript},
 		{name: "payload.tar", mode: 0o100600, content: payload},
-		{name: "TRAILER!!!"},
-	} {
+	}, more...)
+	for i, e := range append(entries, cpioEntry{name: "TRAILER!!!"}) {
 		e.write(&buf, i+1)
 	}
 	return buf.Bytes(), nil

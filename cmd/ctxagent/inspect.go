@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/ctxagent/ctxagent/internal/cdrom"
+	"github.com/ctxagent/ctxagent/internal/report"
+)
+
+// What inspect reads at most: what a guest with the default policy does, or as
+// many bytes as the disc has. That is enough for every disc but one that is
+// compressed, or that lies.
+const (
+	inspectBytes = 128 << 20
+	inspectFiles = 10_000
+)
+
+// inspected is what `ctxagent inspect --json` prints.
+type inspected struct {
+	Device   string  `json:"device"`
+	Label    string  `json:"label"`
+	Flavour  string  `json:"flavour"`
+	Digest   string  `json:"digest"`
+	Unusable string  `json:"unusable,omitempty"` // why a guest would not use it
+	Entries  []entry `json:"entries"`            // sorted by path
+}
+
+// entry is one file, directory or symlink. Mode is in octal, as in a receipt.
+type entry struct {
+	Path       string `json:"path"`
+	PathQuoted bool   `json:"path_quoted,omitempty"`
+	Type       string `json:"type"` // "file", "directory" or "symlink"
+	Mode       string `json:"mode"`
+	Size       int64  `json:"size"` // bytes of a file
+	SHA256     string `json:"sha256,omitempty"`
+	Target     string `json:"target,omitempty"`
+}
+
+// inspect is `ctxagent inspect`: what a guest reads on a disc, which need not be
+// a context disc. It writes nothing and needs no privilege.
+func inspect(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "")
+	manifest := flags.Bool("manifest", false, "")
+	if err := parse(flags, args, 1, 1); err != nil {
+		return err
+	}
+	f := cdrom.Finder{MaxBytes: inspectBytes, MaxFiles: inspectFiles}
+	if info, err := os.Stat(flags.Arg(0)); err == nil {
+		f.MaxBytes = max(f.MaxBytes, info.Size())
+		if !info.Mode().IsRegular() { // a directory, or a device, whose size no stat tells
+			f.MaxBytes = 8 << 30 // no policy allows more
+		}
+	}
+	d, err := f.Inspect(flags.Arg(0))
+	if err != nil {
+		return &exitError{report.Unusable.ExitCode(), err}
+	}
+	found := describe(d)
+	if *manifest {
+		if found.Unusable != "" {
+			return &exitError{report.Unusable.ExitCode(), d.Usable()}
+		}
+		_, err := io.WriteString(stdout, d.Manifest())
+		return err
+	}
+	if *asJSON {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(found)
+	}
+	return found.page(stdout)
+}
+
+func describe(d *cdrom.Disc) inspected {
+	out := inspected{Device: d.Device, Label: d.Label, Flavour: d.Flavour, Digest: d.Digest, Entries: []entry{}}
+	if err := d.Usable(); err != nil {
+		out.Unusable = err.Error()
+	}
+	for _, f := range d.Files {
+		e := entry{Type: "file", Mode: fmt.Sprintf("%04o", f.Mode), Size: f.Size, SHA256: f.SHA256}
+		e.Path, e.PathQuoted = report.Name(f.Path)
+		e.Target, _ = report.Name(f.Target)
+		switch f.Type {
+		case fs.ModeDir:
+			e.Type = "directory"
+		case fs.ModeSymlink:
+			e.Type = "symlink"
+		}
+		out.Entries = append(out.Entries, e)
+	}
+	return out
+}
+
+// page shows the disc to a person. Names are quoted: they are the disc's, and
+// may hold what acts on a terminal.
+func (d inspected) page(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s disc %q labelled %q, %d entries\ndigest %s\n", d.Flavour, d.Device, d.Label, len(d.Entries), d.Digest)
+	for _, e := range d.Entries {
+		if err != nil {
+			return err
+		}
+		switch e.Type {
+		case "file":
+			_, err = fmt.Fprintf(w, "  %s %12d  %.12s…  %q\n", e.Mode, e.Size, e.SHA256, e.Path)
+		case "symlink":
+			_, err = fmt.Fprintf(w, "  %s %12s  %13s  %q -> %q\n", e.Mode, "symlink", "", e.Path, e.Target)
+		default:
+			_, err = fmt.Fprintf(w, "  %s %12s  %13s  %q\n", e.Mode, e.Type, "", e.Path)
+		}
+	}
+	if err == nil && d.Unusable != "" {
+		_, err = fmt.Fprintf(w, "a guest would not use it: %s\n", d.Unusable)
+	}
+	return err
+}

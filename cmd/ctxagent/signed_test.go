@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ctxagent/ctxagent/dist"
+)
+
+// keygen runs OpenSSH's own tool, as a site does.
+func keygen(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ssh-keygen", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen %q: %v: %s", args, err, out)
+	}
+}
+
+// signedTree is a tree for a disc, with its manifest and the site's signature.
+func signedTree(t *testing.T, key string) string {
+	t.Helper()
+	tree := write(t, t.TempDir(), map[string]string{"prolog.sh": goodScript, "files/key": "secret\n"})
+	if err := os.Symlink("files/key", filepath.Join(tree, "key")); err != nil {
+		t.Fatal(err)
+	}
+	r := ctxagent(t, "inspect", "--manifest", tree)
+	if r.status != 0 {
+		t.Fatal(r.stderr)
+	}
+	write(t, tree, map[string]string{"manifest": r.stdout})
+	keygen(t, "-q", "-Y", "sign", "-f", key, "-n", "ctxagent", filepath.Join(tree, "manifest"))
+	return tree
+}
+
+// TestSignedDiscs runs a prolog from signed discs and from some that are not
+// what was signed, each in its own way.
+func TestSignedDiscs(t *testing.T) {
+	root := busyboxRoot(t)
+	keys := t.TempDir()
+	key, other := filepath.Join(keys, "site"), filepath.Join(keys, "other")
+	var public []string
+	for _, k := range []string{key, other} {
+		keygen(t, "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", k)
+		b, err := os.ReadFile(k + ".pub")
+		if err != nil {
+			t.Fatal(err)
+		}
+		public = append(public, strings.TrimSpace(string(b)))
+	}
+	trusted := "site@example.org " + public[0] + "\n"
+	touch := func(name, content string) func(string) {
+		return func(tree string) { write(t, tree, map[string]string{name: content}) }
+	}
+	for _, tt := range []struct {
+		name, mode, signers string
+		change              func(tree string)
+		status              int
+		rule, says          string
+	}{
+		{"signed", "require", trusted, nil, 0, "", ""},
+		{"signed, warn", "warn", trusted, nil, 0, "", ""},
+		{"not signed, nobody asks", "off", "", func(tree string) { _ = os.Remove(filepath.Join(tree, "manifest.sig")) }, 0, "", ""},
+		{"not signed, warn", "warn", trusted, func(tree string) { _ = os.Remove(filepath.Join(tree, "manifest.sig")) }, 0, "", "the disc is not signed"},
+		{"not signed", "require", trusted, func(tree string) { _ = os.Remove(filepath.Join(tree, "manifest.sig")) }, 3, "manifest-unsigned", "no file"},
+		{"no manifest", "require", trusted, func(tree string) { _ = os.Remove(filepath.Join(tree, "manifest")) }, 3, "manifest-unsigned", "no file"},
+		{"wrong key", "require", "other@example.org " + public[1] + "\n", nil, 3, "signature-key", "not among the image's signers"},
+		{"no keys in the image", "require", "", nil, 3, "signature-key", "not among"},
+		{"expired", "require", `site@example.org valid-before="20200101" ` + public[0] + "\n", nil, 3, "signature-expired", "was valid until 2020"},
+		{"altered manifest", "require", trusted, touch("manifest", "ctxagent manifest 1\n"), 3, "signature-invalid", "not of this manifest"},
+		{"extra file", "require", trusted, touch("files/more", "x"), 3, "manifest-extra", `"files/more" is on the disc`},
+		{"missing file", "require", trusted, func(tree string) { _ = os.Remove(filepath.Join(tree, "key")) }, 3, "manifest-missing", `"key" is in the signed manifest`},
+		{"altered byte", "require", trusted, touch("files/key", "Secret\n"), 3, "manifest-differs", `"files/key" on the disc is not`},
+		{"altered byte, warn", "warn", trusted, touch("files/key", "Secret\n"), 0, "", `"files/key" on the disc is not`},
+		{"altered mode", "require", trusted, func(tree string) { _ = os.Chmod(filepath.Join(tree, "files/key"), 0o600) }, 3, "manifest-differs", `"files/key"`},
+		{"altered link", "require", trusted, func(tree string) {
+			_ = os.Remove(filepath.Join(tree, "key"))
+			_ = os.Symlink("prolog.sh", filepath.Join(tree, "key"))
+		}, 3, "manifest-differs", `"key"`},
+	} {
+		tree := signedTree(t, key)
+		if tt.change != nil {
+			tt.change(tree)
+		}
+		iso := filepath.Join(t.TempDir(), "disc.iso")
+		if out, err := exec.Command("xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", iso, tree).CombinedOutput(); err != nil {
+			t.Fatalf("xorriso: %v: %s", err, out)
+		}
+		text := strings.Replace(string(dist.Policy), "signature: off", "signature: "+tt.mode, 1)
+		write(t, root, map[string]string{"etc/ctxagent/policy.yaml": text, "etc/ctxagent/allowed_signers": tt.signers})
+		r := ctxagent(t, "run", "prolog", "--root", root, "--media", iso)
+		b, err := os.ReadFile(filepath.Join(root, "run/ctxagent/prolog.json"))
+		receipt := string(b)
+		if err != nil || r.status != tt.status || !strings.Contains(receipt, strings.ReplaceAll(tt.says, `"`, `\"`)) || tt.rule != "" && !strings.Contains(receipt, `"rule": "`+tt.rule+`"`) {
+			t.Errorf("%s: exit status %d, %v; want %d, %s, %q:\n%s", tt.name, r.status, err, tt.status, tt.rule, tt.says, receipt)
+		}
+		named := strings.Contains(receipt, `"signer": "site@example.org"`)
+		if want := tt.status == 0 && tt.mode != "off" && tt.says == ""; named != want {
+			t.Errorf("%s: the receipt names the signer: %v; want %v", tt.name, named, want)
+		}
+	}
+}

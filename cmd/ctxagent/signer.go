@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/ctxagent/ctxagent/internal/cdrom"
+	"github.com/ctxagent/ctxagent/internal/policy"
+	"github.com/ctxagent/ctxagent/internal/report"
+	"github.com/ctxagent/ctxagent/internal/signature"
+)
+
+// verifySigned has a finder look for a signature as the policy says, by the keys
+// of the image. Where there are none, no signature is trusted.
+func verifySigned(f *cdrom.Finder, p *policy.Policy, root *os.Root) {
+	if p.Media.Signature == "off" {
+		return
+	}
+	f.AllowUnsigned = p.Media.Signature == "warn"
+	f.Verify = func(manifest, sig []byte) (string, error) {
+		b, err := readPolicy(root.Open(signerFile))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("/%s: %w", signerFile, err)
+		}
+		trusted, err := signature.Signers(b)
+		if err != nil {
+			return "", fmt.Errorf("/%s: %w", signerFile, err)
+		}
+		return signature.Verify(manifest, sig, trusted, time.Now())
+	}
+}
+
+// unsigned reports how a disc's signature is refused, if that is what err says.
+func unsigned(err error) (report.Refusal, bool) {
+	if e, ok := errors.AsType[*cdrom.ManifestError](err); ok {
+		path, quoted := report.Name(e.Path)
+		return report.Refusal{Path: path, PathQuoted: quoted, Rule: e.Rule, Reason: e.Error()}, true
+	}
+	if reason, ok := signature.IsReason(err); ok {
+		return report.Refusal{Path: "manifest.sig", Rule: string(reason), Reason: err.Error()}, true
+	}
+	return report.Refusal{}, false
+}
