@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ctxagent/ctxagent/dist"
+	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/stages"
@@ -151,6 +152,14 @@ func (a *arena) run(t *testing.T, at Attack, stage Stage) (*report.Receipt, erro
 	if stage == Epilog {
 		r.Network = &report.Network{Interface: "eth0", Address: "192.0.2.7/24", Gateway: "192.0.2.1"}
 	}
+	// A journal of its own, or the next attack would replace what this one did.
+	j, err := journal.Open(a.machine.Root, nil)
+	if err != nil {
+		return nil, err
+	}
+	a.machine.Journal = j
+	defer func() { _ = a.machine.Root.RemoveAll(journal.Dir) }()
+	defer j.Close()
 	a.machine.Run(ctx, stages.Context{Disc: *r.Disc, Dir: dir, Script: func(name string) string {
 		if _, ok := files[name]; ok {
 			return name

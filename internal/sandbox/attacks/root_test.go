@@ -66,7 +66,7 @@ func newRoot(t *testing.T) string {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	for _, d := range []string{"bin", "usr/bin", "usr/sbin", "var/tmp", "var/spool", "run", "proc"} {
+	for _, d := range []string{"bin", "usr/bin", "usr/sbin", "var/tmp", "var/spool", "var/lib/ctxagent", "run", "proc"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
