@@ -40,6 +40,12 @@ needs() {
 		wget            wget                                the same, another client
 		python3-pip     pip3                                the same, a third
 		shellcheck      shellcheck                          check the shell scripts
+		zsh             zsh                                 read the completions for zsh
+		fish            fish                                read the completions for fish
+		mandoc          mandoc                              check the man pages
+		qemu-utils      qemu-img                            make qcow2 images
+		fdisk           sfdisk                              make partitioned images
+		patch           patch                               apply the diffs that check shows
 		systemd         systemd-analyze                     check the units
 	EOF
 }

@@ -25,11 +25,13 @@ import (
 var rehearsedNetwork = report.Network{Interface: "eth0", Index: 2, Operstate: "up", Address: "198.51.100.7/24", Gateway: "198.51.100.1"}
 
 // check is `ctxagent check`: both stages against a root, nothing applied.
-func check(ctx context.Context, args []string, stdout io.Writer) error {
+func check(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	fs := flag.NewFlagSet("check", flag.ContinueOnError)
 	rootDir := fs.String("root", "/", "")
 	policyPath := fs.String("policy", "", "")
 	asJSON := fs.Bool("json", false, "")
+	sarifFile := fs.String("sarif", "", "")
+	lintOnly := fs.Bool("lint", false, "")
 	network := fs.Bool("network", false, "")
 	var media list
 	fs.Var(&media, "media", "")
@@ -42,7 +44,12 @@ func check(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(media) == 0 {
 		return fmt.Errorf("%w: check: which disc or directory?", errUsage)
 	}
-	root, path, err := openRoot(*rootDir)
+	dir, release, err := rootOf(ctx, *rootDir)
+	if err != nil {
+		return &exitError{2, err}
+	}
+	defer func() { err = errors.Join(err, release()) }() // after the root is closed
+	root, path, err := openRoot(dir)
 	if err != nil {
 		return &exitError{2, err}
 	}
@@ -51,7 +58,7 @@ func check(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return &exitError{2, err}
 	}
-	if !*asJSON {
+	if !*asJSON && !*lintOnly {
 		if _, err := fmt.Fprintf(stdout, "rehearsal against the root %s, with the policy %s (digest %.16s…); nothing is applied\n", path, p.Name(), p.Digest()); err != nil {
 			return err
 		}
@@ -60,11 +67,17 @@ func check(ctx context.Context, args []string, stdout io.Writer) error {
 	if *network {
 		m.Local = netwait.Local
 	}
-	receipts, err := rehearse(ctx, m, media)
+	seen := &observed{lintOnly: *lintOnly}
+	receipts, err := rehearse(ctx, m, media, seen)
 	if err != nil {
 		return err
 	}
-	return printReceipts(stdout, receipts, "", *asJSON, true)
+	if *sarifFile != "" {
+		if err := seen.writeSARIF(*sarifFile, media, receipts); err != nil {
+			return err
+		}
+	}
+	return seen.print(stdout, receipts, *asJSON)
 }
 
 // policyFor is the policy of a file, or the root's own.
@@ -81,7 +94,7 @@ func policyFor(root *os.Root, file string) (*policy.Policy, error) {
 }
 
 // rehearse reads the disc and runs both stages as a guest would.
-func rehearse(ctx context.Context, m *stages.Machine, media []string) (_ []*report.Receipt, err error) {
+func rehearse(ctx context.Context, m *stages.Machine, media []string, seen *observed) (_ []*report.Receipt, err error) {
 	p := m.Policy
 	scratch, err := scratchDir()
 	if err != nil {
@@ -110,12 +123,18 @@ func rehearse(ctx context.Context, m *stages.Machine, media []string) (_ []*repo
 		first.Clock.EndedMonotonic = stages.Monotonic()
 		return []*report.Receipt{first}, nil
 	}
+	if err := seen.lint(files.FS(), p, d.Flavour); err != nil {
+		return nil, err
+	}
+	if seen.lintOnly {
+		return nil, nil
+	}
 	j, err := journal.Read(m.Root)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	m.Work, m.Journal, m.ID = filepath.Join(scratch, "work"), j, machineID(m.Root)
+	m.Work, m.Journal, m.ID, m.Show = filepath.Join(scratch, "work"), j, machineID(m.Root), seen.change
 	c := stages.Context{Disc: discReport(d), Dir: filepath.Join(scratch, "files"), Script: d.Script}
 	var out []*report.Receipt
 	for _, stage := range []string{stages.Prolog, stages.Epilog} {

@@ -270,6 +270,14 @@ func TestUsage(t *testing.T) {
 		{[]string{"policy", "lint", "../../dist/policy.yaml"}, 0, "a valid policy"},
 		{[]string{"policy", "lint", filepath.Join(bad, "p.yaml")}, 2, "version is 7"},
 		{[]string{"policy", "frob"}, 2, `no "frob"`},
+		{[]string{"policy", "explain", "/etc/passwd"}, 0, "refused whatever the policy says: accounts"},
+		{[]string{"policy", "explain", "/etc/rsyslog.d/x.conf"}, 0, "grammar rsyslog"},
+		{[]string{"policy", "explain", "/etc/rsyslog.d"}, 0, "as a directory only"},
+		{[]string{"policy", "explain", "--json", "/etc/motd"}, 0, `"no rule of the policy covers it"`},
+		{[]string{"policy", "diff", "default", "../../dist/policy.yaml"}, 0, ""},
+		{[]string{"policy", "diff", "default", filepath.Join(bad, "p.yaml")}, 2, "version is 7"},
+		{[]string{"policy", "schema"}, 0, "additionalProperties"},
+		{[]string{"pack", "x"}, 2, "where to"},
 		{[]string{"version"}, 0, "ctxagent"},
 	} {
 		r := ctxagent(t, tt.args...)

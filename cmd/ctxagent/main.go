@@ -29,19 +29,40 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
         run one stage: units do this at boot
   ctxagent run epilog --explain [--root DIR]
         is the network up, and why or why not? Runs nothing
-  ctxagent check [--root DIR] [--policy FILE] [--network] [--json] DISC|DIR
-        rehearse both stages and say what they would change; applies nothing
+  ctxagent check [--root DIR] [--policy FILE] [--network] [--lint] [--json]
+                 [--sarif FILE] DISC|DIR
+        read the scripts, then rehearse both stages and say what they would
+        change; applies nothing
+  ctxagent init [--syslog rsyslog] [--monitoring node_exporter] [--batch SYSTEM]
+                [--loghost HOST] [--site NAME] [--manager HOST] [--cluster NAME] … DIR
+        write the first tree of a context disc; SYSTEM is htcondor, slurm, pbs,
+        gridengine or lsf; asks on a terminal for what is not given
+  ctxagent pack [--label LABEL] [--policy FILE] -o FILE.iso DIR
+        write a directory as a context disc, the same bytes every time
   ctxagent inspect [--json|--manifest] DISC|DIR
         what is on a disc, as a guest reads it; or what a site signs of it
-  ctxagent status [--root DIR] [--json]
-        what the stages of this boot did
+  ctxagent status [--root DIR] [--json | --html FILE] [--since TIME]
+                  [--wait [--timeout DURATION]]
+        what the stages of this boot did, and when; --wait until they are done
+  ctxagent doctor [--root DIR] [--json]
+        is this image ready to be contextualised?
   ctxagent revert [--root DIR] [--dry-run | --recover]
         put the image's own files back; or finish only what a run left half done
   ctxagent policy show [--root DIR]
         the policy in force: what a site may change
   ctxagent policy lint FILE
         is this a valid policy?
+  ctxagent policy explain [--root DIR | --policy FILE] [--json] PATH…
+        which class and rule decide about a path
+  ctxagent policy diff [--json] A B
+        what policy B adds to A, takes away, or sets otherwise; A may be "default"
+  ctxagent policy schema
+        a JSON Schema of policy files, for editors
+  ctxagent completion bash|zsh|fish
+        print a shell's completions
   ctxagent version
+
+"ctxagent COMMAND --help" says more of each, with examples.
 
 Exit status: 0 done, nothing to do, or no disc; 1 the script failed or timed
 out; 2 usage or policy-file error; 3 refused by policy; 4 disc unusable,
@@ -83,19 +104,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("%w: which command? `ctxagent help` lists them", errUsage)
 	}
+	if c, ok := commandOf(args); ok && wantsHelp(args) {
+		return c.help(stdout)
+	}
 	switch args[0] {
 	case "run":
 		return runStage(ctx, args[1:], stdout, newLogger(stderr))
 	case "check":
 		return check(ctx, args[1:], stdout)
+	case "init":
+		return initDisc(args[1:], os.Stdin, stdout)
+	case "pack":
+		return pack(ctx, args[1:], stdout, stderr)
+	case "doctor":
+		return doctorCommand(ctx, args[1:], stdout)
+	case "status":
+		return status(ctx, args[1:], stdout)
 	case "inspect":
 		return inspect(args[1:], stdout)
-	case "status":
-		return status(args[1:], stdout)
 	case "revert":
 		return revert(args[1:], stdout, newLogger(stderr))
 	case "policy":
 		return policyCommand(args[1:], stdout)
+	case "completion":
+		return completion(args[1:], stdout)
 	case "version", "--version":
 		_, err := fmt.Fprintln(stdout, "ctxagent", version())
 		return err

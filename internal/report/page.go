@@ -21,7 +21,7 @@ func (r *Receipt) Page(w io.Writer) error {
 	p.units(r)
 	p.connections(r.Connections)
 	for _, warning := range r.Warnings {
-		p.f("  note      %s\n", oneLine(warning))
+		p.f("  note      %s\n", OneLine(warning))
 	}
 	return p.err
 }
@@ -59,15 +59,15 @@ func (p *page) head(r *Receipt) {
 	}
 	p.f("%s: %s (exit status %d, %d ms)\n", r.Stage, verdict, r.ExitCode, r.Durations["total"])
 	if r.Error != "" {
-		p.f("  why       %s\n", oneLine(r.Error))
+		p.f("  why       %s\n", OneLine(r.Error))
 	}
 	if d := r.Disc; d != nil {
-		p.f("  disc      %s, label %q, %s, digest %.16s…\n", oneLine(d.Device), d.Label, d.Flavour, d.Digest)
+		p.f("  disc      %s, label %q, %s, digest %.16s…\n", OneLine(d.Device), d.Label, d.Flavour, d.Digest)
 	}
 	if n := r.Network; n != nil && n.Address == "" {
-		p.f("  network   not up after %d ms: %s\n", n.WaitedMS, oneLine(n.Missing))
+		p.f("  network   not up after %d ms: %s\n", n.WaitedMS, OneLine(n.Missing))
 	} else if n != nil {
-		p.f("  network   %s has %s", oneLine(n.Interface), n.Address)
+		p.f("  network   %s has %s", OneLine(n.Interface), n.Address)
 		if n.Gateway != "" {
 			p.f(", gateway %s", n.Gateway)
 		}
@@ -83,7 +83,7 @@ func (p *page) script(s *Script) {
 	if s == nil {
 		return
 	}
-	p.f("  script    %s, digest %.16s…", oneLine(s.Path), s.Digest)
+	p.f("  script    %s, digest %.16s…", OneLine(s.Path), s.Digest)
 	switch {
 	case s.ExitStatus != nil:
 		p.f(", exit status %d", *s.ExitStatus)
@@ -99,7 +99,7 @@ func (p *page) script(s *Script) {
 	}
 	for _, l := range lines {
 		if l != "" {
-			p.f("  output    %s\n", oneLine(l))
+			p.f("  output    %s\n", OneLine(l))
 		}
 	}
 	if len(s.LeftOver) > 0 {
@@ -121,7 +121,7 @@ func (p *page) changes(r *Receipt) {
 		p.f("  %s\n", title)
 		for _, c := range r.Changes {
 			if c.Class == class {
-				p.f("    %-8s  %-9s %s  %d:%d  %s%s\n", c.Op, c.Type, c.Mode, c.UID, c.GID, oneLine(c.Path), detail(c))
+				p.f("    %-8s  %-9s %s  %d:%d  %s%s\n", c.Op, c.Type, c.Mode, c.UID, c.GID, OneLine(c.Path), detail(c))
 			}
 		}
 	}
@@ -130,7 +130,7 @@ func (p *page) changes(r *Receipt) {
 func detail(c Change) string {
 	switch {
 	case c.Target != "":
-		return " -> " + oneLine(c.Target)
+		return " -> " + OneLine(c.Target)
 	case c.SHA256After != "":
 		return fmt.Sprintf("  %d bytes, sha256 %.12s…", c.Size, c.SHA256After)
 	}
@@ -150,19 +150,19 @@ func (p *page) refusals(refusals []Refusal) {
 		if x.Line > 0 {
 			what = fmt.Sprintf("%s line %d", what, x.Line)
 		}
-		p.f("    %s\n      %s [%s]\n", oneLine(what), oneLine(x.Reason), x.Rule)
+		p.f("    %s\n      %s [%s]\n", OneLine(what), OneLine(x.Reason), x.Rule)
 	}
 }
 
 func (p *page) deniedCalls(calls []DeniedCall) {
 	for _, c := range calls {
-		p.f("  denied    %s: %s, %d×\n", oneLine(c.Comm), oneLine(c.Call), c.Count)
+		p.f("  denied    %s: %s, %d×\n", OneLine(c.Comm), OneLine(c.Call), c.Count)
 	}
 }
 
 func (p *page) units(r *Receipt) {
 	for _, u := range r.Units {
-		p.f("  unit      %s %s: %s\n", u.Action, u.Unit, oneLine(u.Result))
+		p.f("  unit      %s %s: %s\n", u.Action, u.Unit, OneLine(u.Result))
 	}
 }
 
@@ -176,7 +176,7 @@ func (p *page) connections(list []Connection) {
 		if c.Count > 1 {
 			target += fmt.Sprintf(", %d times", c.Count)
 		}
-		p.f("  reached   %s by %s: %s", oneLine(target), c.Protocol, oneLine(c.Result))
+		p.f("  reached   %s by %s: %s", OneLine(target), c.Protocol, OneLine(c.Result))
 		if c.Sent+c.Received > 0 {
 			p.f(", %d bytes sent, %d received", c.Sent, c.Received)
 		}

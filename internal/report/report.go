@@ -344,14 +344,14 @@ func (r *Receipt) Line() string {
 		fmt.Fprintf(&b, ", %d refusals of %d changes", n, len(r.Changes))
 	}
 	if r.Disc != nil {
-		fmt.Fprintf(&b, ", disc %s label %q digest %.12s", oneLine(r.Disc.Device), r.Disc.Label, r.Disc.Digest)
+		fmt.Fprintf(&b, ", disc %s label %q digest %.12s", OneLine(r.Disc.Device), r.Disc.Label, r.Disc.Digest)
 	}
 	if r.Network != nil && r.Network.Address != "" {
-		fmt.Fprintf(&b, ", %s %s", oneLine(r.Network.Interface), r.Network.Address)
+		fmt.Fprintf(&b, ", %s %s", OneLine(r.Network.Interface), r.Network.Address)
 	}
 	fmt.Fprintf(&b, ", %d ms", r.Durations["total"])
 	if r.Error != "" {
-		fmt.Fprintf(&b, ": %s", oneLine(r.Error))
+		fmt.Fprintf(&b, ": %s", OneLine(r.Error))
 	}
 	return b.String()
 }
@@ -365,13 +365,13 @@ func (x Refusal) String() string {
 	if x.Line > 0 {
 		what = fmt.Sprintf("%s line %d", what, x.Line)
 	}
-	return oneLine(fmt.Sprintf("refused %s: %s [%s]", what, x.Reason, x.Rule))
+	return OneLine(fmt.Sprintf("refused %s: %s [%s]", what, x.Reason, x.Rule))
 }
 
-// oneLine keeps a hostile name from forging a line of its own or from acting on
+// OneLine keeps a hostile name from forging a line of its own or from acting on
 // a terminal: what is not graphic is escaped, as in Go. Backslashes and quotes
 // stay as they are, for a message may hold a command to paste.
-func oneLine(s string) string {
+func OneLine(s string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {

@@ -167,13 +167,23 @@ func record(r Request) error {
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: controlPath}); err != nil {
 		return os.NewSyscallError("connect", err)
 	}
-	if _, err := unix.Write(fd, b); err != nil {
+	if _, err := again(unix.Write, fd, b); err != nil {
 		return os.NewSyscallError("write", err)
 	}
-	if n, err := unix.Read(fd, make([]byte, 1)); err != nil || n != 1 {
+	if n, err := again(unix.Read, fd, make([]byte, 1)); err != nil || n != 1 {
 		return fmt.Errorf("no acknowledgement: %w", os.NewSyscallError("read", err))
 	}
 	return nil
+}
+
+// again repeats a call that a signal cut off. Go's runtime sends itself signals,
+// and a socket with a time-out is cut off by every one (signal(7)).
+func again(call func(int, []byte) (int, error), fd int, b []byte) (int, error) {
+	for {
+		if n, err := call(fd, b); !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
 }
 
 func setTimeout(fd int, d time.Duration) error {
@@ -235,7 +245,7 @@ func (c *control) answer(conn int) {
 		return
 	}
 	buf := make([]byte, maxRequest+1)
-	n, err := unix.Read(conn, buf)
+	n, err := again(unix.Read, conn, buf)
 	if err != nil || n == 0 {
 		return
 	}
@@ -244,7 +254,7 @@ func (c *control) answer(conn int) {
 		r = Request{Verb: "unreadable request"}
 	}
 	c.keep(r)
-	_, _ = unix.Write(conn, []byte{0})
+	_, _ = again(unix.Write, conn, []byte{0})
 }
 
 // keep notes a request; one more than there may be takes the last place, so

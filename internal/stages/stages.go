@@ -53,6 +53,9 @@ type Machine struct {
 	Line func(stage, line string)
 	// Rehearse ends a stage before anything is applied.
 	Rehearse bool
+	// Show is called in a rehearsal for each change that a script left, with the
+	// path's content before it (see show); it may be nil.
+	Show func(stage string, c policy.Change, before []byte)
 	// Await waits for the network and notes in the receipt what it found, while
 	// the epilog's confinement is being set up; nil if that has been done.
 	Await func(context.Context, *report.Receipt) error
@@ -305,6 +308,7 @@ func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result, seen 
 		note(r, s, err)
 		return policy.Approved{}, err
 	}
+	m.show(r.Stage, changes)
 	all := policy.Proposal{Changes: changes}
 	for _, q := range res.Requests {
 		all.Units = append(all.Units, policy.UnitRequest(q))
