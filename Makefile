@@ -28,10 +28,11 @@ setup:
 	@test/daemons.sh 12 >/dev/null
 	@test/daemons.sh 13 >/dev/null
 
-# The guest tests stand last and alone: they want both CPUs.
+# One package at a time: loop devices and mounts are the machine's. The guest
+# tests stand last and alone: they want both CPUs.
 unit:
 	CTXAGENT_DAEMONS=$$(test/daemons.sh 12) CTXAGENT_DAEMONS_13=$$(test/daemons.sh 13) \
-		go test -count=1 $$(go list ./... | grep -v /test/guest)
+		go test -p 1 -count=1 $$(go list ./... | grep -v /test/guest)
 
 guest:
 	go test -count=1 -v -timeout 20m ./test/guest
