@@ -450,7 +450,7 @@ func TestNoNetwork(t *testing.T) {
 	})
 	reached(t, r)
 	got := receiptOf(t, r, "epilog")
-	if got.Outcome != "no-network" || got.ExitCode != 5 || !strings.Contains(got.Error, "ens3: 10.0.2.15/24 ok, no default route yet") {
+	if got.Outcome != "no-network" || got.ExitCode != 5 || !strings.Contains(got.Error, "ens3: up, carrier; 10.0.2.15/24 ok; no default route yet") {
 		t.Errorf("%+v; want no-network, 5, and what is missing", got)
 	}
 	if got.Script.ExitStatus != nil || bytes.Contains(r.Files["written"], []byte("50-site.conf")) {
