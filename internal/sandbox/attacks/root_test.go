@@ -58,6 +58,9 @@ var hostFiles = map[string]string{
 func newRoot(t *testing.T) string {
 	t.Helper()
 	if guestRoot {
+		if err := os.MkdirAll("/var/lib/ctxagent", 0o700); err != nil { // before anybody looks
+			t.Fatal(err)
+		}
 		mountSecond(t, "/")
 		writeFiles(t, "/", victimFiles)
 		return "/"
