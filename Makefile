@@ -25,8 +25,7 @@ test: setup lint unit guest
 
 setup:
 	@test/setup.sh test
-	@test/daemons.sh 12 >/dev/null
-	@test/daemons.sh 13 >/dev/null
+	@test/daemons.sh 12 >/dev/null & twelve=$$!; test/daemons.sh 13 >/dev/null && wait $$twelve
 
 # One package at a time: loop devices and mounts are the machine's. The guest
 # tests stand last and alone: they want both CPUs.
