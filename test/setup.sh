@@ -25,7 +25,6 @@ needs() {
 		genisoimage     genisoimage                         write discs as the other tool does
 		libarchive-tools bsdtar                             write discs as the third tool does
 		zstd            zstd                                unpack the kernel of Debian 13
-		zisofs-tools    mkzftree                            compress files as some discs have them
 		mtools          mcopy                               put files on them without mounting
 		kmod            depmod                              give guests another kernel's modules
 		openssh-client  ssh-keygen                          sign discs as a site does
@@ -44,7 +43,6 @@ needs() {
 		fish            fish                                read the completions for fish
 		mandoc          mandoc                              check the man pages
 		qemu-utils      qemu-img                            make qcow2 images
-		fdisk           sfdisk                              make partitioned images
 		patch           patch                               apply the diffs that check shows
 		systemd         systemd-analyze                     check the units
 	EOF

@@ -45,7 +45,7 @@ var flavours = []flavour{
 	{"genisoimage -iso-level 2", `genisoimage -quiet -iso-level 2 -V CONTEXT -o "$OUT" "$SRC"`, "CONTEXT", short},
 	{"genisoimage -iso-level 3", `genisoimage -quiet -iso-level 3 -V CONTEXT -o "$OUT" "$SRC"`, "CONTEXT", short},
 	{"genisoimage -iso-level 4", `genisoimage -quiet -iso-level 4 -V CONTEXT -o "$OUT" "$SRC"`, "CONTEXT", small + "; xorriso puts letters beyond ASCII into other words"},
-	{"genisoimage -R -z (zisofs)", `mkzftree "$SRC" "$TMP/z" && genisoimage -quiet -R -z -V CONTEXT -o "$OUT" "$TMP/z"`, "CONTEXT", ""},
+	{"genisoimage -R -z (zisofs)", compressed + ` && genisoimage -quiet -R -z -V CONTEXT -o "$OUT" "$TMP/z"`, "CONTEXT", ""},
 	{"genisoimage -R -udf", `genisoimage -quiet -R -udf -V CONTEXT -o "$OUT" "$SRC"`, "CONTEXT", ""},
 	{"mkisofs -J -R -V CONTEXT (OpenNebula)", `mkisofs -quiet -J -R -V CONTEXT -input-charset utf-8 -o "$OUT" "$SRC"`, "CONTEXT", ""},
 	{"genisoimage -J -R (StratusLab)", `genisoimage -quiet -J -R -V _STRATUSLAB -input-charset utf-8 -o "$OUT" "$SRC"`, "_STRATUSLAB", ""},
@@ -70,6 +70,11 @@ var flavours = []flavour{
 	{"FAT in an MBR partition", fatDisc(16, "16M") + ` && mv "$OUT" "$TMP/p" && truncate -s 18M "$OUT" && echo 2048,32768,c | sfdisk -q --label dos "$OUT" && dd if="$TMP/p" of="$OUT" bs=1M seek=1 conv=notrunc status=none`, "CONTEXT", mtools},
 	{"ISO 9660 in a GPT partition", `genisoimage -quiet -R -V CONTEXT -o "$TMP/p" "$SRC" && truncate -s 8M "$OUT" && echo 2048,8192 | sfdisk -q --label gpt "$OUT" && dd if="$TMP/p" of="$OUT" bs=1M seek=1 conv=notrunc status=none`, "CONTEXT", ""},
 }
+
+// compressed has xorriso make $TMP/z, the source with its files compressed as
+// mkzftree does, which Debian 12 lacks: genisoimage -z only says that they are.
+const compressed = `xorriso -outdev "$TMP/z.iso" -map "$SRC" / -set_filter_r --zisofs / -- -commit &&
+	xorriso -indev "$TMP/z.iso" -set_filter_r --remove-all-filters / -- -osirrox on -extract / "$TMP/z"`
 
 func fatDisc(bits int, size string) string {
 	return fmt.Sprintf(`truncate -s %s "$OUT" && mkfs.fat -F %d -n CONTEXT "$OUT" >/dev/null && cp -aL "$SRC" "$TMP/f" && cd "$TMP/f" && mcopy -i "$OUT" -s -n -- * .[!.]* ::/`, size, bits)

@@ -328,7 +328,8 @@ func TestZisofs(t *testing.T) {
 		{"xorriso", `xorriso -outdev "$OUT" -map "$SRC" / -set_filter_r --zisofs / -- -commit`},
 		{"xorriso version 2", `xorriso -zisofs version_2=on:block_size=64k -outdev "$OUT" -map "$SRC" / -set_filter_r --zisofs / -- -commit`},
 		{"xorriso version 2, large blocks", `xorriso -zisofs version_2=on:block_size_v2=1m -outdev "$OUT" -map "$SRC" / -set_filter_r --zisofs / -- -commit`},
-		{"mkzftree", `mkzftree "$SRC" "$OUT.d" && genisoimage -quiet -R -z -o "$OUT" "$OUT.d"`},
+		{"genisoimage", `xorriso -outdev "$OUT.z" -map "$SRC" / -set_filter_r --zisofs / -- -commit &&
+			xorriso -indev "$OUT.z" -set_filter_r --remove-all-filters / -- -osirrox on -extract / "$OUT.d" && genisoimage -quiet -R -z -o "$OUT" "$OUT.d"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			image := makeImage(t, dir, c.command)

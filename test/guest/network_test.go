@@ -46,7 +46,7 @@ exit 0
 // needed it would fail.
 func TestNetworks(t *testing.T) {
 	policy := func(more string) File {
-		return File{Path: "/etc/ctxagent/policy.yaml", Content: "version: 1\nlimits: {deadline: 1m, bytes: 16MiB, inodes: 1000, changes: 100}\n" +
+		return File{Path: "/etc/ctxagent/policy.yaml", Content: "version: 1\nlimits: {deadline: 1m, bytes: 16MiB, inodes: 1000, changes: 100, processes: 64, memory: 128MiB}\n" +
 			"media: {wait: 1m, max_bytes: 1MiB, max_files: 10}\nnetwork:\n  timeout: 2m\n" + more}
 	}
 	for _, tt := range []struct {
