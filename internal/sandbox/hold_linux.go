@@ -3,23 +3,19 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
-	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"io"
 	"time"
 )
 
-// release is what the agent tells sandbox-init when the command may start.
-type release struct{ Env []string }
-
 // feed writes the configuration and, when hold returns, the release. It returns
 // hold's error, unless the end of ctx is behind it: that has its own cause. If
 // init is gone, its end says more than EPIPE.
-func (p *process) feed(ctx context.Context, conf *bytes.Buffer, enc *gob.Encoder, hold func(context.Context) ([]string, error), res *Result) error {
+func (p *process) feed(ctx context.Context, conf []byte, hold func(context.Context) ([]string, error), res *Result) error {
 	defer p.conf.Close() // without a release, init ends
-	_, _ = p.conf.Write(conf.Bytes())
+	_, _ = p.conf.Write(conf)
 	if hold == nil {
 		return nil
 	}
@@ -31,11 +27,11 @@ func (p *process) feed(ctx context.Context, conf *bytes.Buffer, enc *gob.Encoder
 		return err
 	}
 	res.Released = time.Now()
-	conf.Reset()
-	if err := enc.Encode(release{env}); err != nil {
+	word, err := json.Marshal(release{env})
+	if err != nil {
 		return err
 	}
-	_, _ = p.conf.Write(conf.Bytes())
+	_, _ = p.conf.Write(word)
 	return nil
 }
 

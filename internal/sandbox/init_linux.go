@@ -3,7 +3,6 @@
 package sandbox
 
 import (
-	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,10 +74,10 @@ var errExec = errors.New("start the command")
 // inside is sandbox-init's state from one step to the next.
 type inside struct {
 	conf   config
-	config *gob.Decoder // what the agent has to say
-	back   int          // the socket to the agent
-	mounts []mount      // the root's, as they were found
-	view   string       // where the command's root is put together
+	config *json.Decoder // what the agent has to say
+	back   int           // the socket to the agent
+	mounts []mount       // the root's, as they were found
+	view   string        // where the command's root is put together
 	argv   []string
 	exe    string
 
@@ -142,7 +141,7 @@ func (in *inside) send(m message, fds ...int) {
 
 func (in *inside) readConfig() error {
 	unix.CloseOnExec(configFD)
-	in.config = gob.NewDecoder(os.NewFile(configFD, "configuration"))
+	in.config = json.NewDecoder(os.NewFile(configFD, "configuration"))
 	if err := in.config.Decode(&in.conf); err != nil {
 		return err
 	}

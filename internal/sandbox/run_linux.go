@@ -4,9 +4,7 @@ package sandbox
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,14 +18,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// config is what the agent tells sandbox-init, over a pipe.
-type config struct {
-	Spec  Spec
-	Agent string // path of this binary, for the shims
-	Relay bool   // a loopback listener is wanted
-	Hold  bool   // the command's last variables follow
-}
 
 // grace is what a script has between SIGTERM and SIGKILL.
 const grace = 2 * time.Second
@@ -71,10 +61,8 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// gob and not JSON: a path or a variable may hold bytes that are no UTF-8.
-	var conf bytes.Buffer
-	enc := gob.NewEncoder(&conf)
-	if err := enc.Encode(config{Spec: spec, Agent: agent, Relay: spec.Relay != nil, Hold: spec.Hold != nil}); err != nil {
+	conf, err := json.Marshal(config{Spec: spec, Agent: agent, Relay: spec.Relay != nil, Hold: spec.Hold != nil})
+	if err != nil {
 		return nil, err
 	}
 	// The kernel kills sandbox-init when the thread that made it ends
@@ -97,7 +85,7 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	var held error
 	alive, over := context.WithCancel(ctx)
 	defer over()
-	side.Go(func() { held = p.feed(alive, &conf, enc, spec.Hold, res) })
+	side.Go(func() { held = p.feed(alive, conf, spec.Hold, res) })
 	var limits limited
 	// To move a process to a cgroup takes the kernel as long as all the rest.
 	side.Go(func() { limits = p.limit(spec) })

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+)
+
+// Every field of a Spec arrives, byte for byte: one that wireConfig forgot
+// would come out empty.
+func TestConfigurationTravelsWhole(t *testing.T) {
+	odd := "\xff \x00 \n\\\" é"
+	sent := config{
+		Spec: Spec{
+			Root: "/r" + odd, Work: "/w" + odd, Context: "/c" + odd, Command: []string{"sh", odd, ""}, Else: [][]string{{odd}, {"a", "b"}},
+			Env:   []string{"A=" + odd, "B="},
+			Show:  []Entry{{Path: "/p" + odd, Kind: ShowFile, Mode: 0o640, UID: 1, GID: 2, Data: []byte(odd), From: odd, Target: odd}},
+			Bytes: 1 << 40, Inodes: 2, Processes: 3, Memory: 4,
+		},
+		Agent: "/a" + odd, Relay: true, Hold: true,
+	}
+	spec := reflect.ValueOf(sent.Spec)
+	for i := range spec.NumField() {
+		f := spec.Type().Field(i)
+		if f.IsExported() && f.Type.Kind() != reflect.Func && spec.Field(i).IsZero() {
+			t.Errorf("this test sends no Spec.%s: give it a value here, and a place in wireConfig", f.Name)
+		}
+	}
+	b, err := json.Marshal(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got config
+	if err := json.Unmarshal(b, &got); err != nil || !reflect.DeepEqual(got, sent) {
+		t.Errorf("sent %+v; arrived %+v (%v)", sent, got, err)
+	}
+}
