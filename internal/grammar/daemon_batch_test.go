@@ -117,7 +117,7 @@ func (r batchReader) read(t *testing.T, content []byte) string {
 		r.missing(t, "no daemons: set "+r.root+" to the directory that test/daemons.sh prints")
 	}
 	for _, program := range []string{r.needs, "/usr/bin/strace"} {
-		if _, err := os.Stat(filepath.Join(root, program)); err != nil {
+		if _, err := os.Lstat(filepath.Join(root, program)); err != nil {
 			r.missing(t, err.Error())
 		}
 	}

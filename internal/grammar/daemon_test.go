@@ -163,7 +163,7 @@ func (d daemon) traced(calls, dir string) (started, written []string) {
 func (d daemon) write(t *testing.T, root, text string) string {
 	t.Helper()
 	for _, word := range slices.Concat(d.check, d.run, []string{"/usr/bin/strace"}) {
-		if _, err := os.Stat(filepath.Join(root, word)); err != nil && path.IsAbs(word) {
+		if _, err := os.Lstat(filepath.Join(root, word)); err != nil && path.IsAbs(word) {
 			missing(t, err.Error())
 		}
 	}
