@@ -110,7 +110,7 @@ func harmless(t *testing.T, format string, content []byte) {
 	case "pbs-mom":
 		for _, r := range momReads(content) {
 			directive := strings.HasPrefix(r.name, "$")
-			if directive && momDirectives[r.name].ok == nil || dangerous[format].MatchString(r.name) ||
+			if directive && momDirectives()[r.name].ok == nil || dangerous[format].MatchString(r.name) ||
 				!directive && strings.HasPrefix(r.value, "!") {
 				t.Errorf("%q is read as %q", content, r)
 			}
@@ -118,7 +118,7 @@ func harmless(t *testing.T, format string, content []byte) {
 	case "gridengine-bootstrap":
 		for _, buffer := range []int{1000, 1024, 4096} {
 			for _, r := range engineReads(content, buffer) {
-				if rule, ok := gridEngineSettings[r.name]; !ok || !rule.ok(r.value) {
+				if rule, ok := gridEngineSettings()[r.name]; !ok || !rule.ok(r.value) {
 					t.Errorf("%q is read as %q", content, r)
 				}
 			}

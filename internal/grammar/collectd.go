@@ -2,9 +2,7 @@
 
 package grammar
 
-import (
-	"strings"
-)
+import "strings"
 
 // A line of collectd.conf(5) is an option with values, <Block value ...> or </Block>. The daemon's own
 // scanner drops characters that it does not know and lets a string go on over the end of a line, so every
@@ -33,7 +31,7 @@ func (b collectdBlock) any() bool { return b.options == nil && b.blocks == nil }
 // checkCollectd allows plugins that read metrics of this machine and those that send them to a host, with
 // their options, and the global options that name the sender and set the pace.
 func checkCollectd(f *file) {
-	stack := []collectdBlock{collectdRoot}
+	stack := []collectdBlock{collectdRoot()}
 	var names []string // of the open blocks
 	for i, line := range f.lines {
 		if f.comment(i+1, line, "#") {
@@ -116,7 +114,7 @@ func (f *file) collectdPlugin(line int, values []string) collectdBlock {
 	if f.extra[f.key(directive)] {
 		return collectdBlock{}
 	}
-	plugin, ok := collectdPlugins[lower(strings.Join(values, " "))]
+	plugin, ok := collectdPlugins()[lower(strings.Join(values, " "))]
 	if !ok {
 		f.unknown(line, directive)
 	}

@@ -2,9 +2,7 @@
 
 package grammar
 
-import (
-	"strings"
-)
+import "strings"
 
 var environmentLine = lazy(`\A([A-Za-z_][A-Za-z0-9_]*)=(?:"([^"]*)"|'([^']*)')[ \t]*\z`)
 

@@ -103,7 +103,7 @@ func (b *filebeatFile) node(n *yaml.Node, path, name string, depth int) {
 
 // filebeatAbove reports whether settings that are allowed stand below name.
 func filebeatAbove(name string) bool {
-	for known := range filebeatSettings {
+	for known := range filebeatSettings() {
 		if strings.HasPrefix(known, name+".") || strings.HasPrefix(known, name+"[]") {
 			return true
 		}
@@ -136,9 +136,9 @@ func (b *filebeatFile) scalar(n *yaml.Node, path, name string) {
 	if b.extra[name] {
 		return
 	}
-	r, ok := filebeatSettings[name]
+	r, ok := filebeatSettings()[name]
 	if !ok { // one value in the place of a list of one
-		r, ok = filebeatSettings[name+"[]"]
+		r, ok = filebeatSettings()[name+"[]"]
 	}
 	for _, family := range filebeatFamilies {
 		if rest, in := strings.CutPrefix(name, family); in && !ok && filebeatKey.MatchString(rest) {

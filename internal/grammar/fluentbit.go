@@ -2,9 +2,7 @@
 
 package grammar
 
-import (
-	"strings"
-)
+import "strings"
 
 // A line of Fluent Bit's classic format is a [SECTION] at its beginning, or a key and a value behind blanks.
 // A value is the rest of the line: there are no quotes, and a # in it is no comment. Lines that begin with @
@@ -53,12 +51,12 @@ func (f *file) fluentSection(start int, section string, keys []fluentKey) {
 	if section == "" {
 		return
 	}
-	plugins, ok := fluentSections[section]
+	plugins, ok := fluentSections()[section]
 	if !ok {
 		f.unknown(start, "["+section+"]")
 		return
 	}
-	table := fluentService
+	table := fluentService()
 	if plugins != nil {
 		plugin, ok := f.fluentPlugin(start, section, keys)
 		if !ok {

@@ -40,7 +40,7 @@ func checkGmond(f *file) {
 			f.refuse(i+1, `\`, "line holds a backslash, which can hide a word or join lines: remove it")
 		}
 	}
-	g.section(gmondToken{}, gmondTop, false)
+	g.section(gmondToken{}, gmondTop(), false)
 }
 
 // section reads the statements up to the closing brace of open, or up to the end of the file if open is zero.
@@ -88,7 +88,7 @@ func (g *gmondFile) statement(name gmondToken, known *gmondSection, any bool, bl
 			g.unknown(name.line, name.text)
 		}
 		if inner == nil {
-			inner, added = gmondNothing, true
+			inner, added = gmondNothing(), true
 		}
 		if inner.once && len(block.blocks[key]) > 0 && !added {
 			g.refuse(name.line, name.text, "second section %s, which takes the place of the first: make it one", cut(name.text))

@@ -2,9 +2,7 @@
 
 package grammar
 
-import (
-	"strings"
-)
+import "strings"
 
 var (
 	condorSetting = lazy(`\A([A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*((?:[^= \t].*)?)\z`)
@@ -44,7 +42,7 @@ func checkHTCondor(f *file) {
 func (f *file) condorTemplates(line int, category, list string) {
 	for _, template := range strings.Split(list, ",") {
 		name := "use " + category + ":" + strings.Trim(template, " \t")
-		if !condorTemplate[lower(name)] && !f.extra[f.key(name)] {
+		if !condorTemplate()[lower(name)] && !f.extra[f.key(name)] {
 			f.unknown(line, name)
 		}
 	}
@@ -56,7 +54,7 @@ func (f *file) condorSetting(line int, name, value string) {
 	self := lower(name)
 	undollared := condorMacro.ReplaceAllStringFunc(value, func(macro string) string {
 		inner := lower(macro[2 : len(macro)-1])
-		stand, ok := condorMacros[inner]
+		stand, ok := condorMacros()[inner]
 		if inner == self {
 			stand, ok = condorSelf(self)
 		}
@@ -69,7 +67,7 @@ func (f *file) condorSetting(line int, name, value string) {
 		f.refuse(line, name, "value of %s holds a macro that is not on the allow-list for htcondor: write the value out", cut(name))
 		return
 	}
-	table := condorSettings
+	table := condorSettings()
 	if _, ok := table[self]; !ok {
 		for _, family := range condorFamilies {
 			if family.name.MatchString(self) {
@@ -102,13 +100,15 @@ var (
 
 	// Functions of ClassAds that only compute: HTCondor manual, "ClassAd Evaluation Semantics", "ClassAd
 	// Functions".
-	condorFunction = map[string]bool{
-		"ifthenelse": true, "isundefined": true, "iserror": true, "isstring": true, "isinteger": true, "isreal": true,
-		"isboolean": true, "int": true, "real": true, "string": true, "bool": true, "floor": true, "ceiling": true,
-		"round": true, "min": true, "max": true, "pow": true, "time": true, "strcat": true, "substr": true, "strcmp": true,
-		"stricmp": true, "tolower": true, "toupper": true, "size": true, "member": true, "identicalmember": true,
-		"stringlistsize": true, "stringlistmember": true, "stringlistimember": true, "regexp": true, "versioncmp": true,
-	}
+	condorFunction = onUse(func() map[string]bool {
+		return map[string]bool{
+			"ifthenelse": true, "isundefined": true, "iserror": true, "isstring": true, "isinteger": true, "isreal": true,
+			"isboolean": true, "int": true, "real": true, "string": true, "bool": true, "floor": true, "ceiling": true,
+			"round": true, "min": true, "max": true, "pow": true, "time": true, "strcat": true, "substr": true, "strcmp": true,
+			"stricmp": true, "tolower": true, "toupper": true, "size": true, "member": true, "identicalmember": true,
+			"stringlistsize": true, "stringlistmember": true, "stringlistimember": true, "regexp": true, "versioncmp": true,
+		}
+	})
 )
 
 // condorExpression allows a ClassAd expression: attributes, literals, operators and the functions above.
@@ -122,7 +122,7 @@ var condorExpression = rule{"a ClassAd expression of attributes, literals, opera
 			return false
 		}
 		token := s[:at[1]]
-		if name, call := strings.CutSuffix(token, "("); call && name != "" && !condorFunction[lower(strings.Trim(name, " \t"))] {
+		if name, call := strings.CutSuffix(token, "("); call && name != "" && !condorFunction()[lower(strings.Trim(name, " \t"))] {
 			return false
 		}
 		s = s[at[1]:]

@@ -13,7 +13,9 @@ var (
 	condorOctets = lazy(`\A[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}\.\*\z`)
 
 	// Who these are has not been shown: HTCondor manual, "Security", "The Unified Map File" and "Authorization".
-	condorNobody = map[string]bool{"anonymous": true, "unauthenticated": true, "unmapped": true}
+	condorNobody = onUse(func() map[string]bool {
+		return map[string]bool{"anonymous": true, "unauthenticated": true, "unmapped": true}
+	})
 )
 
 // condorOne reports whether s names one of a few: HTCondor manual, "Authorization": user@domain, a host, or
@@ -33,7 +35,7 @@ func condorOne(s string) bool {
 // condorNamedUser reports whether s is a user who had to say who it is.
 func condorNamedUser(s string) bool {
 	m := condorUser.FindStringSubmatch(s)
-	return m != nil && (m[1] != "*" || m[2] != "*") && !condorNobody[lower(m[1])] && !condorNobody[lower(m[2])]
+	return m != nil && (m[1] != "*" || m[2] != "*") && !condorNobody()[lower(m[1])] && !condorNobody()[lower(m[2])]
 }
 
 // condorNamedHost reports whether s is a host, a domain or a network of a size that one site may have.

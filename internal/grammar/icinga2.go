@@ -6,24 +6,26 @@ import "strings"
 
 // Icinga 2's configuration is a programming language (Icinga 2 documentation, "Language Reference"). This is
 // the one shape of it that zones.conf needs: object Endpoint and object Zone, one attribute a line.
-var (
-	icingaOpen = lazy(`\Aobject (Endpoint|Zone) (NodeName|ZoneName|"[A-Za-z0-9_](?:[A-Za-z0-9_. -]{0,120}[A-Za-z0-9_])?") \{(.*)\z`)
-	icingaAttr = lazy(`\A([a-z_]+)[ \t]*=[ \t]*(.*)\z`)
-	icingaName = `(?:NodeName|ZoneName|"[A-Za-z0-9_](?:[A-Za-z0-9_. -]{0,120}[A-Za-z0-9_])?")`
+const icingaName = `(?:NodeName|ZoneName|"[A-Za-z0-9_](?:[A-Za-z0-9_. -]{0,120}[A-Za-z0-9_])?")`
 
-	icingaObjects = map[string]map[string]rule{
-		// "Object Types", "Endpoint" and "Zone".
-		"Endpoint": {
-			"host":         match("a host in double quotes", `"(?:`+hostExpr+`|`+ip6Expr+`)"|NodeName`),
-			"port":         match("a port, in double quotes if you like", `"[1-9][0-9]{0,4}"|[1-9][0-9]{0,4}`),
-			"log_duration": match("a duration such as 0, 30m or 1d", `[0-9]{1,6}[smhd]?`),
-		},
-		"Zone": {
-			"endpoints": match("a list such as [ \"a.example.org\", NodeName ]", `\[ *(?:`+icingaName+`(?: *, *`+icingaName+`)* *,? *)?\]`),
-			"parent":    match("the name of a zone in double quotes", icingaName),
-			"global":    words("true", "false"),
-		},
-	}
+var (
+	icingaOpen    = lazy(`\Aobject (Endpoint|Zone) (NodeName|ZoneName|"[A-Za-z0-9_](?:[A-Za-z0-9_. -]{0,120}[A-Za-z0-9_])?") \{(.*)\z`)
+	icingaAttr    = lazy(`\A([a-z_]+)[ \t]*=[ \t]*(.*)\z`)
+	icingaObjects = onUse(func() map[string]map[string]rule {
+		return map[string]map[string]rule{
+			// "Object Types", "Endpoint" and "Zone".
+			"Endpoint": {
+				"host":         match("a host in double quotes", `"(?:`+hostExpr+`|`+ip6Expr+`)"|NodeName`),
+				"port":         match("a port, in double quotes if you like", `"[1-9][0-9]{0,4}"|[1-9][0-9]{0,4}`),
+				"log_duration": match("a duration such as 0, 30m or 1d", `[0-9]{1,6}[smhd]?`),
+			},
+			"Zone": {
+				"endpoints": match("a list such as [ \"a.example.org\", NodeName ]", `\[ *(?:`+icingaName+`(?: *, *`+icingaName+`)* *,? *)?\]`),
+				"parent":    match("the name of a zone in double quotes", icingaName),
+				"global":    words("true", "false"),
+			},
+		}
+	})
 )
 
 // checkIcinga2Zones allows zones.conf of Icinga 2: who this agent's parents are, "Distributed Monitoring". Not
@@ -96,5 +98,5 @@ func (f *file) icingaObject(line int, text string) string {
 
 // icingaAttribute checks one attribute.
 func (f *file) icingaAttribute(line int, kind, text string) {
-	f.assignment(line, text, icingaAttr, icingaObjects[kind])
+	f.assignment(line, text, icingaAttr, icingaObjects()[kind])
 }

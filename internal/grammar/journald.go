@@ -2,9 +2,7 @@
 
 package grammar
 
-import (
-	"strings"
-)
+import "strings"
 
 var journaldSetting = lazy(`\A([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(.*)\z`)
 
@@ -34,35 +32,37 @@ var (
 // ForwardToWall= and ForwardToKMsg= write where others read, TTYPath= names a device, and
 // ForwardToSocket= (systemd 256) may name the socket of another daemon: syslog or
 // systemd-journal-upload are the ways to another host.
-var journaldSettings = map[string]rule{
-	"Storage":              oneOf("persistent", "volatile", "auto"),
-	"Compress":             either(yesNo, journaldSize),
-	"Seal":                 yesNo,
-	"SplitMode":            oneOf("uid", "none"),
-	"RateLimitIntervalSec": journaldRate,
-	"RateLimitBurst":       journaldBurst,
-	"SystemMaxUse":         journaldUse,
-	"SystemKeepFree":       journaldFree,
-	"SystemMaxFileSize":    journaldFile,
-	"SystemMaxFiles":       journaldFiles,
-	"RuntimeMaxUse":        journaldUse,
-	"RuntimeKeepFree":      journaldFree,
-	"RuntimeMaxFileSize":   journaldFile,
-	"RuntimeMaxFiles":      journaldFiles,
-	"MaxFileSec":           journaldSpan,
-	"MaxRetentionSec":      journaldAge,
-	"SyncIntervalSec":      journaldSpan,
-	"LineMax":              journaldSize,
-	"ForwardToSyslog":      yesNo,
-	"ForwardToKMsg":        journaldNever,
-	"ForwardToConsole":     journaldNever,
-	"ForwardToWall":        journaldNever,
-	"MaxLevelStore":        oneOf("info", "debug", "6", "7"),
-	"MaxLevelSyslog":       journaldLevel,
-}
+var journaldSettings = onUse(func() map[string]rule {
+	return tableOf([]entry[rule]{
+		{"Storage", oneOf("persistent", "volatile", "auto")},
+		{"Compress", either(yesNo, journaldSize)},
+		{"Seal", yesNo},
+		{"SplitMode", oneOf("uid", "none")},
+		{"RateLimitIntervalSec", journaldRate},
+		{"RateLimitBurst", journaldBurst},
+		{"SystemMaxUse", journaldUse},
+		{"SystemKeepFree", journaldFree},
+		{"SystemMaxFileSize", journaldFile},
+		{"SystemMaxFiles", journaldFiles},
+		{"RuntimeMaxUse", journaldUse},
+		{"RuntimeKeepFree", journaldFree},
+		{"RuntimeMaxFileSize", journaldFile},
+		{"RuntimeMaxFiles", journaldFiles},
+		{"MaxFileSec", journaldSpan},
+		{"MaxRetentionSec", journaldAge},
+		{"SyncIntervalSec", journaldSpan},
+		{"LineMax", journaldSize},
+		{"ForwardToSyslog", yesNo},
+		{"ForwardToKMsg", journaldNever},
+		{"ForwardToConsole", journaldNever},
+		{"ForwardToWall", journaldNever},
+		{"MaxLevelStore", oneOf("info", "debug", "6", "7")},
+		{"MaxLevelSyslog", journaldLevel},
+	})
+})
 
 // checkJournald allows a drop-in of journald.conf(5).
-func checkJournald(f *file) { f.section("[Journal]", journaldSettings) }
+func checkJournald(f *file) { f.section("[Journal]", journaldSettings()) }
 
 // section walks a file of the one section that a format has, in the syntax of systemd.syntax(7), where a
 // backslash at the end of a line is a continuation; here no value has a backslash at all.

@@ -11,7 +11,7 @@ var netdataSetting = lazy(`\A([A-Za-z][A-Za-z0-9_-]*(?: [A-Za-z0-9_-]+)*)[ \t]*=
 // own collectors runs, and labels. Since Netdata listens on every address unless told otherwise, the file
 // has to say that it does not.
 func checkNetdata(f *file) {
-	web := f.sections(netdataSections)
+	web := f.sections(netdataSections())
 	if web["mode"] == "none" || web["bind to"] != "" || len(f.findings) > 0 {
 		return
 	}
@@ -21,7 +21,7 @@ func checkNetdata(f *file) {
 // checkNetdataStream allows the part of stream.conf that sends to a parent: "Streaming and replication
 // reference", "[stream]". A section named by a key or a machine lets others send to this host.
 func checkNetdataStream(f *file) {
-	f.sections(netdataStream)
+	f.sections(netdataStream())
 }
 
 // sections walks a file of [section] and name = value lines, and returns the last values of [web], for Netdata

@@ -23,7 +23,7 @@ func checkNRPE(f *file) {
 		text := strings.Trim(line, " \t")
 		m := nrpeCommand.FindStringSubmatch(text)
 		if m == nil || f.extra[m[1]] || !nrpeSetting.MatchString(text) || strings.Contains(text, `\`) {
-			f.assignment(i+1, text, nrpeSetting, nrpeSettings)
+			f.assignment(i+1, text, nrpeSetting, nrpeSettings())
 			continue
 		}
 		f.nrpeCommand(i+1, m[1], strings.FieldsFunc(m[2], isBlank))
@@ -36,11 +36,11 @@ func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 // always spelled out: no joined value, no cluster, no abbreviation, no word that is not a flag's value.
 func (f *file) nrpeCommand(line int, name string, args []string) {
 	m := nrpePlugin.FindStringSubmatch(args[0])
-	if m == nil || nrpePlugins[m[1]] == nil {
+	if m == nil || nrpePlugins()[m[1]] == nil {
 		f.refuse(line, name, "%q is not a plugin on the allow-list for nrpe: use one of /usr/lib/nagios/plugins that docs/policy.md lists", cut(args[0]))
 		return
 	}
-	flags := nrpePlugins[m[1]]
+	flags := nrpePlugins()[m[1]]
 	for i := 1; i < len(args); i++ {
 		flag, value, joined := strings.Cut(args[i], "=")
 		r, known := flags[flag]

@@ -24,40 +24,42 @@ var (
 // PBS_GSS_USER_CREDENTIALS_BIN, PBS_REMOTE_VIEWER), a file or directory elsewhere (PBS_ENVIRONMENT,
 // PBS_MOM_HOME, PBS_TMPDIR) or an account (PBS_DAEMON_SERVICE_USER, PBS_AUTH_SERVICE_USERS), and what the
 // server alone reads.
-var pbsSettings = map[string]rule{
-	"PBS_SERVER":                 pbsHost,
-	"PBS_PRIMARY":                pbsHost,
-	"PBS_SECONDARY":              pbsHost,
-	"PBS_SERVER_HOST_NAME":       anyHost,
-	"PBS_PUBLIC_HOST_NAME":       anyHost,
-	"PBS_OUTPUT_HOST_NAME":       anyHost,
-	"PBS_MOM_NODE_NAME":          anyHost,
-	"PBS_LEAF_NAME":              pbsHosts,
-	"PBS_LEAF_ROUTERS":           pbsHosts,
-	"PBS_START_MOM":              pbsSwitch,
-	"PBS_START_SERVER":           pbsNever, // the others of a pool listen, too
-	"PBS_START_SCHED":            pbsNever,
-	"PBS_START_COMM":             pbsNever,
-	"PBS_EXEC":                   match("/opt/pbs", `/opt/pbs(?:/default)?`), // root starts what lies there
-	"PBS_HOME":                   match("/var/spool/pbs", `/var/spool/(?:pbs|PBS)`),
-	"PBS_SCP":                    match("/usr/bin/scp or /bin/scp", `(?:/usr)?/bin/scp`), // the installer writes it
-	"PBS_BATCH_SERVICE_PORT":     aPort,
-	"PBS_BATCH_SERVICE_PORT_DIS": aPort,
-	"PBS_MANAGER_SERVICE_PORT":   aPort,
-	"PBS_MOM_SERVICE_PORT":       aPort,
-	"PBS_AUTH_METHOD":            match("munge, resvport or gss", `munge|resvport|gss`),
-	"PBS_SUPPORTED_AUTH_METHODS": pbsAuth,
-	"PBS_ENCRYPT_METHOD":         match("tls or gss", `tls|gss`),
-	"PBS_CORE_LIMIT":             match("a number or unlimited", `[0-9]{1,15}|unlimited`),
-	"PBS_LOCALLOG":               pbsSwitch,
-	"PBS_SYSLOG":                 match("a number", `[0-9]{1,3}`),
-	"PBS_SYSLOGSEVR":             match("a number from 0 to 7", `[0-7]`),
-	"PBS_LOG_HIGHRES_TIMESTAMP":  pbsSwitch,
-	"PBS_USE_COMPRESSION":        pbsSwitch,
-}
+var pbsSettings = onUse(func() map[string]rule {
+	return tableOf([]entry[rule]{
+		{"PBS_SERVER", pbsHost},
+		{"PBS_PRIMARY", pbsHost},
+		{"PBS_SECONDARY", pbsHost},
+		{"PBS_SERVER_HOST_NAME", anyHost},
+		{"PBS_PUBLIC_HOST_NAME", anyHost},
+		{"PBS_OUTPUT_HOST_NAME", anyHost},
+		{"PBS_MOM_NODE_NAME", anyHost},
+		{"PBS_LEAF_NAME", pbsHosts},
+		{"PBS_LEAF_ROUTERS", pbsHosts},
+		{"PBS_START_MOM", pbsSwitch},
+		{"PBS_START_SERVER", pbsNever}, // the others of a pool listen, too
+		{"PBS_START_SCHED", pbsNever},
+		{"PBS_START_COMM", pbsNever},
+		{"PBS_EXEC", match("/opt/pbs", `/opt/pbs(?:/default)?`)}, // root starts what lies there
+		{"PBS_HOME", match("/var/spool/pbs", `/var/spool/(?:pbs|PBS)`)},
+		{"PBS_SCP", match("/usr/bin/scp or /bin/scp", `(?:/usr)?/bin/scp`)}, // the installer writes it
+		{"PBS_BATCH_SERVICE_PORT", aPort},
+		{"PBS_BATCH_SERVICE_PORT_DIS", aPort},
+		{"PBS_MANAGER_SERVICE_PORT", aPort},
+		{"PBS_MOM_SERVICE_PORT", aPort},
+		{"PBS_AUTH_METHOD", match("munge, resvport or gss", `munge|resvport|gss`)},
+		{"PBS_SUPPORTED_AUTH_METHODS", pbsAuth},
+		{"PBS_ENCRYPT_METHOD", match("tls or gss", `tls|gss`)},
+		{"PBS_CORE_LIMIT", match("a number or unlimited", `[0-9]{1,15}|unlimited`)},
+		{"PBS_LOCALLOG", pbsSwitch},
+		{"PBS_SYSLOG", match("a number", `[0-9]{1,3}`)},
+		{"PBS_SYSLOGSEVR", match("a number from 0 to 7", `[0-7]`)},
+		{"PBS_LOG_HIGHRES_TIMESTAMP", pbsSwitch},
+		{"PBS_USE_COMPRESSION", pbsSwitch},
+	})
+})
 
 // checkPBS allows /etc/pbs.conf of PBS Professional and OpenPBS, the part of it that an execution host reads.
 func checkPBS(f *file) {
 	f.shorterThan(pbsLineBuffer)
-	f.assignments("#", pbsAssignment, pbsSettings)
+	f.assignments("#", pbsAssignment, pbsSettings())
 }

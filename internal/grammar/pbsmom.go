@@ -47,7 +47,7 @@ func (f *file) momLine(n int, text string) {
 		return
 	}
 	if m := momDirective.FindStringSubmatch(text); m != nil {
-		f.setting(n, m[1], m[2], momDirectives)
+		f.setting(n, m[1], m[2], momDirectives())
 	} else if momSize.MatchString(text) {
 		return // a file system whose size is reported
 	} else if m := momResource.FindStringSubmatch(text); m != nil {

@@ -36,31 +36,33 @@ var (
 // $preexec, $presetup_prologue, $rcpcmd, $restart_script, $varattr, $xauthpath), a directory ($checkpoint_path, $jobdir_root, $log_directory,
 // $nospool_dir_list, $remote_checkpoint_dirs, $tmpdir), takes a configuration from the network
 // ($remote_reconfig) or makes the daemon read this file as something else ($configversion).
-var momDirectives = extend(map[string]rule{
-	"$pbsserver":                  momHost,
-	"$clienthost":                 momHost,
-	"$pbsclient":                  momHost,
-	"$alias_server_name":          anyHost,
-	"$momname":                    match("a name of at most 63 characters", `[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}`),
-	"$mom_host":                   anyHost,
-	"$port":                       aPort,
-	"$restricted":                 momAskers,
-	"$usecp":                      momCopy,
-	"$ideal_load":                 momFactor,
-	"$max_load":                   match("a number, with suspend behind it if you like", `[0-9]{1,4}(?:\.[0-9]{1,4})?(?:[ \t]+suspend)?`),
-	"$cputmult":                   momFactor,
-	"$wallmult":                   momFactor,
-	"$logevent":                   momMask,
-	"$loglevel":                   match("a number from 0 to 10", `[0-9]|10`),
-	"$kbd_idle":                   momNumbers,
-	"$enforce":                    momEnforce,
-	"$suspendsig":                 match("one or two signal numbers", `[0-9]{1,2}(?:[ \t]+[0-9]{1,2})?`),
-	"$job_output_file_umask":      match("a umask that leaves a job's output to its owner", `0?[0-7]?[0-7]7|userdefault`),
-	"$reject_root_scripts":        momOn,
-	"$node_check_interval":        momNumber,
-	"$restrict_user_maxsysid":     momNumber,
-	"$max_updates_before_sending": momNumber,
-}, nil, momSimple())
+var momDirectives = onUse(func() map[string]rule {
+	return extend(tableOf([]entry[rule]{
+		{"$pbsserver", momHost},
+		{"$clienthost", momHost},
+		{"$pbsclient", momHost},
+		{"$alias_server_name", anyHost},
+		{"$momname", match("a name of at most 63 characters", `[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}`)},
+		{"$mom_host", anyHost},
+		{"$port", aPort},
+		{"$restricted", momAskers},
+		{"$usecp", momCopy},
+		{"$ideal_load", momFactor},
+		{"$max_load", match("a number, with suspend behind it if you like", `[0-9]{1,4}(?:\.[0-9]{1,4})?(?:[ \t]+suspend)?`)},
+		{"$cputmult", momFactor},
+		{"$wallmult", momFactor},
+		{"$logevent", momMask},
+		{"$loglevel", match("a number from 0 to 10", `[0-9]|10`)},
+		{"$kbd_idle", momNumbers},
+		{"$enforce", momEnforce},
+		{"$suspendsig", match("one or two signal numbers", `[0-9]{1,2}(?:[ \t]+[0-9]{1,2})?`)},
+		{"$job_output_file_umask", match("a umask that leaves a job's output to its owner", `0?[0-7]?[0-7]7|userdefault`)},
+		{"$reject_root_scripts", momOn},
+		{"$node_check_interval", momNumber},
+		{"$restrict_user_maxsysid", momNumber},
+		{"$max_updates_before_sending", momNumber},
+	}), nil, momSimple())
+})
 
 // momSimple are the directives that need only a number or a switch.
 func momSimple() map[string]rule {

@@ -2,9 +2,7 @@
 
 package grammar
 
-import (
-	"strings"
-)
+import "strings"
 
 const (
 	metricExpr = `[a-zA-Z_:][a-zA-Z0-9_:]*`

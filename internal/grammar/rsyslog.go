@@ -2,9 +2,7 @@
 
 package grammar
 
-import (
-	"strings"
-)
+import "strings"
 
 // A statement of rsyslog.conf(5) that the allow-list knows is one of
 //
@@ -116,7 +114,7 @@ func (r *rsyslogFile) legacy(text string) {
 		r.unknown(r.line+1, text)
 		return
 	}
-	r.setting(r.line+1, m[1], m[2], rsyslogDirectives)
+	r.setting(r.line+1, m[1], m[2], rsyslogDirectives())
 	if strings.HasPrefix(lower(m[1]), "$action") {
 		r.pending, r.pendingLine = m[1], r.line+1
 	}
@@ -140,7 +138,7 @@ func (r *rsyslogFile) forward(action string) {
 // object checks name(parameter="value" ...), which may go over several lines.
 func (r *rsyslogFile) object(start []string) bool {
 	line, name := r.line+1, start[1]
-	table, known := rsyslogObjects[lower(name)]
+	table, known := rsyslogObjects()[lower(name)]
 	if !known && !r.extra[r.key(name)] {
 		r.unknown(line, name)
 	}

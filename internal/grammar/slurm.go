@@ -2,9 +2,7 @@
 
 package grammar
 
-import (
-	"strings"
-)
+import "strings"
 
 // slurmPair is Key=value or Key="value", with blanks around the sign. Slurm knows += and the like too;
 // they are refused with everything else that is not a pair.
@@ -13,17 +11,17 @@ var slurmPair = lazy(`\A([A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:"([^"]*)"|([^ \t"
 // checkSlurm allows slurm.conf(5) of Slurm 22.05: the names and ports of the daemons, their timeouts and
 // logs, nodes and partitions, and the plugins that Slurm itself brings and that start nothing.
 func checkSlurm(f *file) {
-	f.pairs(slurmSettings, map[string]map[string]rule{
-		"nodename":      slurmNode,
-		"nodeset":       slurmNodeSet,
-		"partitionname": slurmPartition,
-		"downnodes":     slurmDownNodes,
+	f.pairs(slurmSettings(), map[string]map[string]rule{
+		"nodename":      slurmNode(),
+		"nodeset":       slurmNodeSet(),
+		"partitionname": slurmPartition(),
+		"downnodes":     slurmDownNodes(),
 	})
 }
 
 // checkSlurmCgroup allows cgroup.conf(5) of Slurm 22.05, without CgroupReleaseAgentDir of older ones.
 func checkSlurmCgroup(f *file) {
-	f.pairs(slurmCgroupSettings, nil)
+	f.pairs(slurmCgroupSettings(), nil)
 }
 
 // pairs walks a file of Key=value pairs. A key in records starts a record that takes the rest of its line and
@@ -60,12 +58,16 @@ func (f *file) pairs(settings map[string]rule, records map[string]map[string]rul
 
 var (
 	slurmHost  = match("host names with commas between", hostExpr+`(?:,`+hostExpr+`)*`)
-	slurmdFlag = map[string]bool{"-M": true, "-v": true, "-vv": true, "-vvv": true, "-vvvv": true}
+	slurmdFlag = onUse(func() map[string]bool {
+		return map[string]bool{"-M": true, "-v": true, "-vv": true, "-vvv": true, "-vvvv": true}
+	})
 
 	// The flags of slurmd(8) that take a value.
-	slurmdValued = map[string]rule{
-		"-N": aName,
-	}
+	slurmdValued = onUse(func() map[string]rule {
+		return map[string]rule{
+			"-N": aName,
+		}
+	})
 )
 
 // checkSlurmDefaults allows Debian's /etc/default/slurmd: the variable SLURMD_OPTIONS with flags of
@@ -74,9 +76,9 @@ func checkSlurmDefaults(f *file) {
 	f.environment("SLURMD_OPTIONS", func(line int, words []string) {
 		for i := 0; i < len(words); i++ {
 			flag, value, joined := strings.Cut(words[i], "=")
-			_, valued := slurmdValued[flag]
+			_, valued := slurmdValued()[flag]
 			switch {
-			case !joined && slurmdFlag[flag]:
+			case !joined && slurmdFlag()[flag]:
 				continue
 			case valued && !joined && i+1 < len(words):
 				i++
@@ -84,7 +86,7 @@ func checkSlurmDefaults(f *file) {
 			case joined && !strings.HasPrefix(flag, "--"):
 				flag = words[i] // getopt: in -N=x the value is "=x"
 			}
-			f.setting(line, flag, value, slurmdValued)
+			f.setting(line, flag, value, slurmdValued())
 		}
 	})
 }

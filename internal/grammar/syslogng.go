@@ -181,7 +181,7 @@ func (s *sngFile) part(statement string) bool {
 	case "log":
 		return s.reference() && s.expect(";")
 	default:
-		return s.option(sngOptions) && s.expect(";")
+		return s.option(sngOptions()) && s.expect(";")
 	}
 }
 
@@ -225,7 +225,7 @@ func (s *sngFile) driver() bool {
 		s.refuse(host.line, name.text, "%q is not allowed as the target of %s: use a host name or an address, in quotes", cut(host.text), cut(name.text))
 	}
 	for s.peek().kind != ')' {
-		if !s.option(sngNetwork) {
+		if !s.option(sngNetwork()) {
 			return false
 		}
 	}

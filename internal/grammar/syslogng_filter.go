@@ -37,7 +37,7 @@ func (s *sngFile) function() bool {
 	if name.kind == 'w' && s.allowed[sngKey(name.text)] {
 		return s.skip(')')
 	}
-	known, ok := sngFunctions[name.text]
+	known, ok := sngFunctions()[name.text]
 	if name.kind != 'w' || !ok {
 		s.unknown(name.line, name.text)
 		return false

@@ -27,92 +27,102 @@ var (
 // sngNetwork is from syslog-ng 3.38 administration guide, "network() destination options" and "syslog()
 // destination options". template() can hold functions, spoof-source() forges the sender, and localip() and
 // localport() take the place of another service.
-var sngNetwork = map[string]sngOption{
-	"port":                 {value: aPort},
-	"transport":            {value: oneOf("tcp", "udp", "tls")},
-	"ip_protocol":          {value: oneOf("4", "6")},
-	"tls":                  {options: sngTLS},
-	"disk_buffer":          {options: sngDiskBuffer},
-	"failover":             {options: sngFailover},
-	"persist_name":         sngWord,
-	"flags":                {value: oneOf("no-multi-line", "syslog-protocol", "threaded"), list: true},
-	"frac_digits":          sngCount,
-	"flush_lines":          sngCount,
-	"keep_alive":           sngFlag,
-	"log_fifo_size":        sngCount,
-	"mark_freq":            sngCount,
-	"mark_mode":            {value: oneOf("internal", "dst-idle", "host-idle", "periodical", "none", "global")},
-	"so_keepalive":         sngFlag,
-	"so_rcvbuf":            sngCount,
-	"so_sndbuf":            sngCount,
-	"tcp_keepalive_intvl":  sngCount,
-	"tcp_keepalive_probes": sngCount,
-	"tcp_keepalive_time":   sngCount,
-	"suppress":             sngCount,
-	"throttle":             sngCount,
-	"time_reopen":          sngCount,
-	"time_zone":            sngZone,
-	"ts_format":            {value: oneOf("rfc3164", "bsd", "rfc3339", "iso", "full", "unix")},
-	"ip_tos":               sngCount,
-	"ip_ttl":               sngCount,
-	"send_time_zone":       sngZone,
-	"local_time_zone":      sngZone,
-}
+var sngNetwork = onUse(func() map[string]sngOption {
+	return tableOf([]entry[sngOption]{
+		{"port", sngOption{value: aPort}},
+		{"transport", sngOption{value: oneOf("tcp", "udp", "tls")}},
+		{"ip_protocol", sngOption{value: oneOf("4", "6")}},
+		{"tls", sngOption{options: sngTLS()}},
+		{"disk_buffer", sngOption{options: sngDiskBuffer()}},
+		{"failover", sngOption{options: sngFailover()}},
+		{"persist_name", sngWord},
+		{"flags", sngOption{value: oneOf("no-multi-line", "syslog-protocol", "threaded"), list: true}},
+		{"frac_digits", sngCount},
+		{"flush_lines", sngCount},
+		{"keep_alive", sngFlag},
+		{"log_fifo_size", sngCount},
+		{"mark_freq", sngCount},
+		{"mark_mode", sngOption{value: oneOf("internal", "dst-idle", "host-idle", "periodical", "none", "global")}},
+		{"so_keepalive", sngFlag},
+		{"so_rcvbuf", sngCount},
+		{"so_sndbuf", sngCount},
+		{"tcp_keepalive_intvl", sngCount},
+		{"tcp_keepalive_probes", sngCount},
+		{"tcp_keepalive_time", sngCount},
+		{"suppress", sngCount},
+		{"throttle", sngCount},
+		{"time_reopen", sngCount},
+		{"time_zone", sngZone},
+		{"ts_format", sngOption{value: oneOf("rfc3164", "bsd", "rfc3339", "iso", "full", "unix")}},
+		{"ip_tos", sngCount},
+		{"ip_ttl", sngCount},
+		{"send_time_zone", sngZone},
+		{"local_time_zone", sngZone},
+	})
+})
 
 // sngTLS is from syslog-ng 3.38 administration guide, "TLS options", without keylog-file(), which is written.
-var sngTLS = map[string]sngOption{
-	"ca_dir":       sngCert,
-	"ca_file":      sngCert,
-	"cert_file":    sngCert,
-	"crl_dir":      sngCert,
-	"key_file":     sngCert,
-	"pkcs12_file":  sngCert,
-	"cipher_suite": {value: match("a list of OpenSSL ciphers", `[A-Za-z0-9:+!@_-]+`)},
-	"peer_verify":  {value: oneOf("yes", "no", "required-trusted", "required-untrusted", "optional-trusted", "optional-untrusted")},
-	"sni":          sngFlag,
-	"ssl_options":  {value: oneOf("no-sslv2", "no-sslv3", "no-tlsv1", "no-tlsv11", "no-tlsv12", "no-tlsv13", "none"), list: true},
-	"trusted_dn":   {value: match("a distinguished name", `[A-Za-z0-9 ,=*._@/-]+`), list: true},
-	"trusted_keys": {value: match("a fingerprint", `[A-Za-z0-9]+:[0-9A-Fa-f:]+`), list: true},
-}
+var sngTLS = onUse(func() map[string]sngOption {
+	return tableOf([]entry[sngOption]{
+		{"ca_dir", sngCert},
+		{"ca_file", sngCert},
+		{"cert_file", sngCert},
+		{"crl_dir", sngCert},
+		{"key_file", sngCert},
+		{"pkcs12_file", sngCert},
+		{"cipher_suite", sngOption{value: match("a list of OpenSSL ciphers", `[A-Za-z0-9:+!@_-]+`)}},
+		{"peer_verify", sngOption{value: oneOf("yes", "no", "required-trusted", "required-untrusted", "optional-trusted", "optional-untrusted")}},
+		{"sni", sngFlag},
+		{"ssl_options", sngOption{value: oneOf("no-sslv2", "no-sslv3", "no-tlsv1", "no-tlsv11", "no-tlsv12", "no-tlsv13", "none"), list: true}},
+		{"trusted_dn", sngOption{value: match("a distinguished name", `[A-Za-z0-9 ,=*._@/-]+`), list: true}},
+		{"trusted_keys", sngOption{value: match("a fingerprint", `[A-Za-z0-9]+:[0-9A-Fa-f:]+`), list: true}},
+	})
+})
 
 // sngDiskBuffer is from syslog-ng 3.38 administration guide, "disk-buffer()", without dir().
-var sngDiskBuffer = map[string]sngOption{
-	"compaction":          sngFlag,
-	"disk_buf_size":       sngCount,
-	"mem_buf_length":      sngCount,
-	"mem_buf_size":        sngCount,
-	"qout_size":           sngCount,
-	"reliable":            sngFlag,
-	"truncate_size_ratio": {value: match("a ratio", `[01]`)},
-}
+var sngDiskBuffer = onUse(func() map[string]sngOption {
+	return tableOf([]entry[sngOption]{
+		{"compaction", sngFlag},
+		{"disk_buf_size", sngCount},
+		{"mem_buf_length", sngCount},
+		{"mem_buf_size", sngCount},
+		{"qout_size", sngCount},
+		{"reliable", sngFlag},
+		{"truncate_size_ratio", sngOption{value: match("a ratio", `[01]`)}},
+	})
+})
 
 // sngFailover is from syslog-ng 3.38 administration guide, "failover()".
-var sngFailover = map[string]sngOption{
-	"servers": {value: anyHost, list: true},
-	"failback": {options: map[string]sngOption{
-		"tcp_probe_interval":         sngCount,
-		"successful_probes_required": sngCount,
-	}},
-}
+var sngFailover = onUse(func() map[string]sngOption {
+	return map[string]sngOption{
+		"servers": {value: anyHost, list: true},
+		"failback": {options: map[string]sngOption{
+			"tcp_probe_interval":         sngCount,
+			"successful_probes_required": sngCount,
+		}},
+	}
+})
 
 // sngOptions is from syslog-ng 3.38 administration guide, "Global options": how the sender is named and how
 // fast it sends. Owners, modes, directories and templates of files are not here.
-var sngOptions = map[string]sngOption{
-	"chain_hostnames":     sngFlag,
-	"dns_cache":           sngFlag,
-	"flush_lines":         sngCount,
-	"frac_digits":         sngCount,
-	"keep_hostname":       sngFlag,
-	"log_fifo_size":       sngCount,
-	"log_msg_size":        sngCount,
-	"mark_freq":           sngCount,
-	"normalize_hostnames": sngFlag,
-	"stats_freq":          sngCount,
-	"time_reopen":         sngCount,
-	"ts_format":           {value: oneOf("rfc3164", "bsd", "rfc3339", "iso", "full")},
-	"use_dns":             {value: oneOf("yes", "no", "persist_only")},
-	"use_fqdn":            sngFlag,
-}
+var sngOptions = onUse(func() map[string]sngOption {
+	return tableOf([]entry[sngOption]{
+		{"chain_hostnames", sngFlag},
+		{"dns_cache", sngFlag},
+		{"flush_lines", sngCount},
+		{"frac_digits", sngCount},
+		{"keep_hostname", sngFlag},
+		{"log_fifo_size", sngCount},
+		{"log_msg_size", sngCount},
+		{"mark_freq", sngCount},
+		{"normalize_hostnames", sngFlag},
+		{"stats_freq", sngCount},
+		{"time_reopen", sngCount},
+		{"ts_format", sngOption{value: oneOf("rfc3164", "bsd", "rfc3339", "iso", "full")}},
+		{"use_dns", sngOption{value: oneOf("yes", "no", "persist_only")}},
+		{"use_fqdn", sngFlag},
+	})
+})
 
 var (
 	sngLevel    = oneOf("emerg", "panic", "alert", "crit", "err", "error", "warning", "warn", "notice", "info", "debug")
@@ -121,28 +131,32 @@ var (
 
 	// A pattern holds no backslash (the scanner sees to that) and nothing that a template would expand.
 	sngPattern = match("a pattern of letters, digits and the usual signs", `[A-Za-z0-9 ^$|()\[\]*+?.,:;=_/@#<>!&%-]{1,200}`)
-	sngMatch   = map[string]sngOption{
-		"flags": {value: oneOf("ignore-case", "utf8", "substring", "prefix", "store-matches", "global", "nobackref"), list: true},
-		"type":  {value: oneOf("pcre", "string", "glob")},
-	}
+	sngMatch   = onUse(func() map[string]sngOption {
+		return map[string]sngOption{
+			"flags": {value: oneOf("ignore-case", "utf8", "substring", "prefix", "store-matches", "global", "nobackref"), list: true},
+			"type":  {value: oneOf("pcre", "string", "glob")},
+		}
+	})
 )
 
 // sngFunctions are from syslog-ng 3.38 administration guide, "Filter functions", without in-list(), which
 // reads a file, and without comparisons, whose operands are templates.
-var sngFunctions = map[string]sngOption{
-	"facility": {value: sngFacility, list: true},
-	"level":    {value: sngLevel, list: true},
-	"priority": {value: sngLevel, list: true},
-	"severity": {value: sngLevel, list: true},
-	"filter":   {value: aName},
-	"host":     {value: sngPattern, options: sngMatch},
-	"message":  {value: sngPattern, options: sngMatch},
-	"program":  {value: sngPattern, options: sngMatch},
-	"netmask":  {value: match("an address and a prefix length", `[0-9.]{7,15}/[0-9.]{1,15}`)},
-	"tags":     {value: aName, list: true},
-	"match": {value: sngPattern, options: map[string]sngOption{
-		"flags": sngMatch["flags"],
-		"type":  sngMatch["type"],
-		"value": {value: oneOf("MESSAGE", "MSG", "PROGRAM", "HOST", "PID", "MSGHDR")},
-	}},
-}
+var sngFunctions = onUse(func() map[string]sngOption {
+	return tableOf([]entry[sngOption]{
+		{"facility", sngOption{value: sngFacility, list: true}},
+		{"level", sngOption{value: sngLevel, list: true}},
+		{"priority", sngOption{value: sngLevel, list: true}},
+		{"severity", sngOption{value: sngLevel, list: true}},
+		{"filter", sngOption{value: aName}},
+		{"host", sngOption{value: sngPattern, options: sngMatch()}},
+		{"message", sngOption{value: sngPattern, options: sngMatch()}},
+		{"program", sngOption{value: sngPattern, options: sngMatch()}},
+		{"netmask", sngOption{value: match("an address and a prefix length", `[0-9.]{7,15}/[0-9.]{1,15}`)}},
+		{"tags", sngOption{value: aName, list: true}},
+		{"match", sngOption{value: sngPattern, options: map[string]sngOption{
+			"flags": sngMatch()["flags"],
+			"type":  sngMatch()["type"],
+			"value": {value: oneOf("MESSAGE", "MSG", "PROGRAM", "HOST", "PID", "MSGHDR")},
+		}}},
+	})
+})

@@ -79,7 +79,7 @@ func (t *tomlFile) table(line int, name string) {
 			return
 		}
 	}
-	keys, ok := telegrafTables[name]
+	keys, ok := telegrafTables()[name]
 	if len(parts) == 2 {
 		t.plugin = name
 	}
@@ -87,8 +87,8 @@ func (t *tomlFile) table(line int, name string) {
 		if parts[0]+"."+parts[1] != t.plugin {
 			t.refuse(line, name, "%q does not stand below a table of its plugin: put it behind [[%s.%s]]", cut(name), cut(parts[0]), cut(parts[1]))
 		}
-		_, ok = telegrafTables[parts[0]+"."+parts[1]]
-		keys = telegrafFilters[parts[2]]
+		_, ok = telegrafTables()[parts[0]+"."+parts[1]]
+		keys = telegrafFilters()[parts[2]]
 		ok = ok && keys != nil && (parts[2] != "headers" || parts[1] == "http")
 	}
 	if !ok {

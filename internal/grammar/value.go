@@ -15,6 +15,8 @@ type rule struct {
 }
 
 // oneOf allows the given words, without regard to ASCII case.
+//
+//go:noinline
 func oneOf(words ...string) rule {
 	known := make(map[string]bool, len(words))
 	for _, w := range words {
@@ -24,12 +26,16 @@ func oneOf(words ...string) rule {
 }
 
 // match allows what the expression matches as a whole.
+//
+//go:noinline
 func match(want, expr string) rule {
 	re := lazy(`\A(?:` + expr + `)\z`)
 	return rule{want, re.MatchString}
 }
 
 // either allows what any of the rules allows.
+//
+//go:noinline
 func either(rules ...rule) rule {
 	var want []string
 	for _, r := range rules {
@@ -41,6 +47,8 @@ func either(rules ...rule) rule {
 }
 
 // listOf allows one or more items between separators and blanks.
+//
+//go:noinline
 func listOf(separators string, item rule) rule {
 	split := func(r rune) bool { return r == ' ' || r == '\t' || strings.ContainsRune(separators, r) }
 	return rule{"a list of items, each " + item.want, func(s string) bool {
@@ -50,6 +58,8 @@ func listOf(separators string, item rule) rule {
 }
 
 // below allows an absolute path that starts with one of the prefixes and has no ".." in it.
+//
+//go:noinline
 func below(prefixes ...string) rule {
 	plain := lazy(`\A/[A-Za-z0-9._%@+/-]+\z`)
 	return rule{"a plain path that starts with " + strings.Join(prefixes, " or "), func(s string) bool {
