@@ -181,10 +181,10 @@ func (o *observed) writeSARIF(file string, media []string, receipts []*report.Re
 }
 
 // namedLine is how a refusal names the line of the script behind it.
-var namedLine = regexp.MustCompile(`\(line ([0-9]+) of .* names it\)`)
+const namedLine = `\(line ([0-9]+) of .* names it\)`
 
 func scriptLine(reason string) int {
-	m := namedLine.FindStringSubmatch(reason)
+	m := regexp.MustCompile(namedLine).FindStringSubmatch(reason)
 	if m == nil {
 		return 0
 	}

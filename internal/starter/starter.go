@@ -35,14 +35,16 @@ type Question struct {
 	Variable string // in context.sh
 	Text     string
 	Default  string // "" if there is none
-	Valid    *regexp.Regexp
-	Hint     string // what Valid asks for
+	Pattern  string // a regular expression that an answer matches
+	Hint     string // what Pattern asks for
 }
 
-var (
-	host     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9a-fA-F:]+$`)
-	port     = regexp.MustCompile(`^[0-9]{1,5}$`)
-	word     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+// The patterns and their hints. They are compiled when a site is asked: every boot
+// of a guest would compile them too.
+const (
+	host     = `^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9a-fA-F:]+$`
+	port     = `^[0-9]{1,5}$`
+	word     = `^[A-Za-z0-9][A-Za-z0-9_.-]*$`
 	hostHint = "a host name or an address"
 	wordHint = "letters, digits, - and _"
 )
@@ -78,7 +80,7 @@ func Questions(chosen map[string]string) []Question {
 
 // Check says what is wrong with an answer.
 func (q Question) Check(answer string) error {
-	if !q.Valid.MatchString(answer) {
+	if !regexp.MustCompile(q.Pattern).MatchString(answer) {
 		return fmt.Errorf("--%s is %q; it has to be %s", q.Name, answer, q.Hint)
 	}
 	return nil
