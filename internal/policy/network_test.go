@@ -78,9 +78,13 @@ func TestNeverReached(t *testing.T) {
 		{"0.0.0.0", "unspecified"}, {"0.1.2.3", "reserved"}, {"::", "unspecified"}, {"::ffff:0.0.0.0", "unspecified"},
 		{"169.254.1.1", "link-local"}, {"169.254.169.254", "metadata"}, {"::ffff:169.254.169.254", "metadata"}, {"fe80::1", "link-local"},
 		{"fd00:ec2::254", "metadata"}, {"fd20:ce::254", "metadata"}, {"fd00:c1::a9fe:a9fe", "metadata"}, {"168.63.129.16", "metadata"}, {"100.100.100.200", "metadata"},
+		{"fd00:ec2::23", "metadata"}, {"fd00:42::42", "metadata"}, {"192.0.0.192", "metadata"}, {"64:ff9b::192.0.0.192", "metadata"},
 		{"224.0.0.1", "multicast"}, {"239.1.2.3", "multicast"}, {"ff02::1", "multicast"}, {"255.255.255.255", "reserved"}, {"240.0.0.1", "reserved"},
 		{"::7f00:1", "reserved"}, {"fec0::1", "reserved"},
 		{"64:ff9b::7f00:1", "carries 127.0.0.1"}, {"64:ff9b::a9fe:a9fe", "carries 169.254.169.254"}, {"64:ff9b:1::7f00:1", "carries 127.0.0.1"},
+		{"64:ff9b:1:a9fe:a9:fe00:c000:201", "carries 169.254.169.254"}, {"64:ff9b:1:a9:fe:a9fe:c000:201", "carries 169.254.169.254"}, // /48, /56
+		{"64:ff9b:1:5:7f:0:1c0:201", "carries 127.0.0.1"}, // /64
+		{"64:ff9b:1:5::7f00:1", "carries 127.0.0.1"},
 		{"2002:7f00:1::1", "carries 127.0.0.1"}, {"2002:a9fe:a9fe::", "carries 169.254.169.254"},
 		{"2001:0:7f00:1::", "carries 127.0.0.1"}, {"2001:0:c000:201::5601:5601", "carries 169.254.169.254"}, // ^ 0xff of it
 	} {
@@ -93,7 +97,7 @@ func TestNeverReached(t *testing.T) {
 			}
 		}
 	}
-	for _, ok := range []string{"192.0.2.1", "10.0.0.1", "100.64.0.1", "2001:db8::1", "fd00::1", "64:ff9b::c000:201", "2002:c000:201::1"} {
+	for _, ok := range []string{"192.0.2.1", "10.0.0.1", "100.64.0.1", "2001:db8::1", "fd00::1", "64:ff9b::c000:201", "64:ff9b:1::c000:201", "64:ff9b:1:5::c000:201", "2002:c000:201::1"} {
 		if _, err := network(t, "").Reachable("", netip.MustParseAddr(ok), 80); err != nil {
 			t.Errorf("Reachable(%s) = %v; want the default to allow it", ok, err)
 		}
@@ -104,6 +108,8 @@ func TestReachable(t *testing.T) {
 	const rules = `  reach:
     - deny: 192.0.2.128/25
     - deny: bad.example.org
+    - deny: ::ffff:203.0.113.0/120
+    - deny: ::ffff:192.0.2.77
     - allow: 192.0.2.0/24
       ports: [80, 8000-8010]
     - allow: "*.example.org"
@@ -127,6 +133,9 @@ func TestReachable(t *testing.T) {
 		{"", "192.0.2.129", 80, ""},
 		{"", "::ffff:192.0.2.129", 80, ""},
 		{"", "64:ff9b::192.0.2.129", 80, ""},
+		{"", "64:ff9b:1:c000:2:8100:c633:6401", 80, ""},
+		{"", "192.0.2.77", 80, ""}, // a rule's IPv4-mapped address is the IPv4 one
+		{"www.example.org", "203.0.113.9", 443, ""},
 		{"", far, 443, ""},
 		{"www.example.org", far, 443, "allow *.example.org ports 443"},
 		{"a.b.example.org", far, 443, "allow *.example.org ports 443"},

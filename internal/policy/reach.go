@@ -63,11 +63,11 @@ func (r *ReachRule) parse() error {
 		if p.Masked() != p {
 			return fmt.Errorf("%q has bits behind its prefix: it would be %s", t, p.Masked())
 		}
-		r.prefix = p
+		r.prefix = unmap(p)
 		return nil
 	}
 	if a, err := netip.ParseAddr(t); err == nil && a.Zone() == "" {
-		r.prefix = netip.PrefixFrom(a, a.BitLen())
+		r.prefix = unmap(netip.PrefixFrom(a, a.BitLen()))
 		return nil
 	}
 	r.host, r.below = strings.CutPrefix(strings.ToLower(strings.TrimSuffix(t, ".")), "*.")
@@ -75,6 +75,15 @@ func (r *ReachRule) parse() error {
 		return fmt.Errorf("%q is neither any, a CIDR, an address, a host name, nor *.DOMAIN", t)
 	}
 	return nil
+}
+
+// unmap writes an IPv4-mapped prefix as the IPv4 one: so are the addresses that
+// it is held against.
+func unmap(p netip.Prefix) netip.Prefix {
+	if !p.Addr().Is4In6() {
+		return p
+	}
+	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96) // at least 96: a shorter one has bits behind it
 }
 
 // validHost takes names of at least two labels, or one that is no number: what
@@ -145,11 +154,12 @@ func (r *ReachRule) fits(name string, addr netip.Addr, port uint16) (fits, maybe
 }
 
 // metadata are the addresses outside link-local at which clouds serve a
-// machine's metadata, credentials among it: AWS and Oracle by IPv6, Google by
-// IPv6, Azure, Alibaba.
+// machine's metadata, credentials among it: AWS (its pods, too), Oracle, Google
+// and Scaleway by IPv6, Azure, Alibaba, and Oracle's older cloud.
 var metadata = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd00:c1::a9fe:a9fe"), netip.MustParseAddr("fd20:ce::254"),
-	netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("100.100.100.200"),
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd00:ec2::23"), netip.MustParseAddr("fd00:c1::a9fe:a9fe"),
+	netip.MustParseAddr("fd20:ce::254"), netip.MustParseAddr("fd00:42::42"),
+	netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192"),
 }
 
 // reserved are ranges that are no one host elsewhere (RFC 6890, RFC 1112 §4).
@@ -197,25 +207,41 @@ func notUnicast(a netip.Addr) string {
 }
 
 // carried are the IPv4 addresses to which a router may turn an IPv6 address:
-// NAT64 by its well-known prefix (RFC 6052) or the local-use one with a /96
-// (RFC 8215), 6to4 (RFC 3056), and Teredo's server and client (RFC 4380 §4).
+// NAT64 by its well-known prefix (RFC 6052) or one of the local-use prefix (RFC
+// 8215), 6to4 (RFC 3056), and Teredo's server and client (RFC 4380 §4).
 func carried(a netip.Addr) []netip.Addr {
 	if !a.Is6() {
 		return nil
 	}
 	b := a.As16()
-	v4 := func(i int, mask byte) netip.Addr {
-		return netip.AddrFrom4([4]byte{b[i] ^ mask, b[i+1] ^ mask, b[i+2] ^ mask, b[i+3] ^ mask})
-	}
 	switch {
-	case wellKnownNAT64.Contains(a), localNAT64.Contains(a):
-		return []netip.Addr{v4(12, 0)}
+	case wellKnownNAT64.Contains(a):
+		return []netip.Addr{v4(b[12:])}
+	case localNAT64.Contains(a):
+		return locallyTranslated(b)
 	case sixToFour.Contains(a):
-		return []netip.Addr{v4(2, 0)}
+		return []netip.Addr{v4(b[2:])}
 	case teredo.Contains(a):
-		return []netip.Addr{v4(4, 0), v4(12, 0xff)}
+		return []netip.Addr{v4(b[4:]), v4([]byte{^b[12], ^b[13], ^b[14], ^b[15]})}
 	}
 	return nil
+}
+
+func v4(b []byte) netip.Addr { return netip.AddrFrom4([4]byte(b[:4])) }
+
+// locallyTranslated are the addresses that an address of 64:ff9b:1::/48 carries
+// by each length of prefix that a site may have chosen there (RFC 6052 §2.2; byte
+// 8 is left out). A shorter prefix that would give 0.0.0.0/8 is not meant: its
+// place is then that of zeros before the address of a /96.
+func locallyTranslated(b [16]byte) []netip.Addr {
+	all := []netip.Addr{v4(b[12:])}
+	short := slices.Concat(b[6:8], b[9:13])
+	for i := range 3 { // /48, /56, /64
+		if short[i] != 0 {
+			all = append(all, v4(short[i:]))
+		}
+	}
+	return all
 }
 
 var (

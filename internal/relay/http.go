@@ -77,6 +77,9 @@ func readRequest(in *bufio.Reader) (request, error) {
 	if len(words) != 3 || words[0] == "" || words[2] != "HTTP/1.1" && words[2] != "HTTP/1.0" {
 		return q, badRequest("it is neither a request of HTTP/1.0 or HTTP/1.1 nor SOCKS5")
 	}
+	if strings.ContainsFunc(words[0]+words[1], func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return q, badRequest("its first line has a control character in it") // which some servers take for a blank
+	}
 	q.method, q.version, q.headers = words[0], words[2], lines[1:]
 	if q.method == "CONNECT" {
 		q.connect = true
@@ -252,11 +255,12 @@ func (r *Relay) answer(c client, far net.Conn, entry *Connection) error {
 			head = append(head, "Connection: close")
 		}
 		head = append(head, "", "")
-		if _, err := io.WriteString(c, strings.Join(head, "\r\n")); err != nil {
-			return err
-		}
+		first := strings.NewReader(strings.Join(head, "\r\n")) // it counts, too: interim answers can go on for ever
 		if !interim {
-			return r.carry(c, in, &entry.Received)
+			return r.carry(c, io.MultiReader(first, in), &entry.Received)
+		}
+		if err := r.carry(unended{c}, first, &entry.Received); err != nil {
+			return err
 		}
 	}
 }
@@ -282,9 +286,4 @@ func statusFor(err error) int {
 		return 504
 	}
 	return 502
-}
-
-func isLookup(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns)
 }

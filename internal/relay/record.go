@@ -35,7 +35,9 @@ type record struct {
 }
 
 func (l *record) add(c Connection) {
-	c.Duration = time.Since(c.began)
+	if !c.began.IsZero() { // a request that could not be read began nothing
+		c.Duration = time.Since(c.began)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := [5]string{c.Target, c.Address, c.Protocol, c.Rule, c.Result}

@@ -14,6 +14,7 @@ package relay
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,9 +55,12 @@ type Relay struct {
 	Bytes       int64         // in the whole stage, both ways together
 	Time        time.Duration // of one connection
 
-	served  atomic.Int64
-	carried atomic.Int64
-	log     record
+	head     time.Duration // shorter in tests; 0 is headTime
+	served   atomic.Int64
+	carried  atomic.Int64
+	first    sync.Once // lookup, which sets
+	patience time.Time
+	log      record
 }
 
 // Serve relays until ctx ends. When it returns the listener is closed and no
@@ -123,7 +127,7 @@ func (r *Relay) serve(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	c := client{conn, bufio.NewReaderSize(conn, maxHead)}
-	_ = conn.SetReadDeadline(time.Now().Add(headTime))
+	_ = conn.SetReadDeadline(time.Now().Add(cmp.Or(r.head, headTime)))
 	first, err := c.in.Peek(1)
 	if err != nil {
 		return // it asked for nothing
@@ -205,30 +209,6 @@ func (r *Relay) dialAllowed(ctx context.Context, t target, entry *Connection) (n
 	return nil, first
 }
 
-// resolve gives the addresses of a target, with the name if it is one.
-func (r *Relay) resolve(ctx context.Context, t target) (name string, _ []netip.Addr, _ error) {
-	if a, err := netip.ParseAddr(t.host); err == nil {
-		return "", []netip.Addr{a}, nil
-	}
-	if _, err := r.Allow(t.host, netip.Addr{}, t.port); err != nil {
-		return "", nil, &refusedError{err.Error()} // not even asked for: a question is a message, too
-	}
-	lookup := r.Lookup
-	if lookup == nil {
-		lookup = func(ctx context.Context, name string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
-		}
-	}
-	addrs, err := lookup(ctx, t.host)
-	if err != nil {
-		return "", nil, fmt.Errorf("look up %s: %w", t.host, err)
-	}
-	if len(addrs) == 0 {
-		return "", nil, fmt.Errorf("look up %s: it has no address", t.host)
-	}
-	return t.host, addrs, nil
-}
-
 // allowed asks the rule, and then the kernel: an address of this machine is
 // refused whatever the rule says.
 func (r *Relay) allowed(name string, a netip.Addr, port uint16) (rule string, err error) {
@@ -294,6 +274,9 @@ func newTarget(host string, port uint16) (target, error) {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if host == "" || len(host) > 253 {
 		return target{}, errors.New("it names no host")
+	}
+	if strings.HasPrefix(host, ".") || strings.HasSuffix(host, ".") || strings.Contains(host, "..") {
+		return target{}, errors.New("its host name has an empty label") // "evil.example.org.." would be no name that a rule knows
 	}
 	for _, b := range []byte(host) {
 		if ok := b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '-' || b == '.' || b == '_'; !ok {

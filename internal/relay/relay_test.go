@@ -186,7 +186,7 @@ func TestAbsoluteForm(t *testing.T) {
 	if answer != want {
 		t.Errorf("the client got %q; want %q", answer, want)
 	}
-	if e := entries(t, r, 1)[0]; e.Target != "192.0.2.1:80" || e.Protocol != "http" || e.Received != 5 {
+	if e := entries(t, r, 1)[0]; e.Target != "192.0.2.1:80" || e.Protocol != "http" || e.Received != int64(len(answer)) {
 		t.Errorf("recorded %+v", e)
 	}
 }
