@@ -18,12 +18,14 @@ func Kernel(c Criteria) Waiter {
 	if c.Require == GatewayResolved {
 		groups = append(groups, unix.RTNLGRP_NEIGH)
 	}
+	var l lister
 	return Waiter{
 		Criteria: c,
 		Subscribe: func(ctx context.Context) (<-chan Hint, error) {
+			context.AfterFunc(ctx, l.close) // Wait ends it
 			return subscribe(ctx, func() (source, error) { return openSocket(groups) })
 		},
-		List:    func() (Snapshot, error) { return List(c) },
+		List:    func() (Snapshot, error) { return l.list(c) },
 		Resolve: resolve,
 	}
 }

@@ -8,20 +8,43 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // List takes a snapshot of the calling thread's network namespace, as far as the
-// criteria ask for it. A dump that the kernel interrupted (NLM_F_DUMP_INTR) is
-// inconsistent and is taken again.
+// criteria ask for it.
 func List(c Criteria) (Snapshot, error) {
+	var l lister
+	defer l.close()
+	return l.list(c)
+}
+
+// lister takes snapshots over one socket: to make one for each question takes
+// the kernel twice as long as all the answers. It belongs to the network
+// namespace of the thread that asked first. The zero value is ready.
+type lister struct {
+	mu sync.Mutex
+	h  *netlink.Handle
+}
+
+// answerTime is for an answer of the kernel's; more is a fault of the socket.
+const answerTime = 10 * time.Second
+
+// list takes a snapshot. A dump that the kernel interrupted (NLM_F_DUMP_INTR) is
+// inconsistent and is taken again. After an error the next one has a new socket.
+func (l *lister) list(c Criteria) (Snapshot, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for range 20 {
-		s, err := dump()
-		if err == nil && c.Require == GatewayResolved {
-			err = resolved(s.Routes)
+		s, err := l.dump(c)
+		if err == nil {
+			return s, nil
 		}
+		l.drop()
 		if !errors.Is(err, netlink.ErrDumpInterrupted) && !errors.Is(err, unix.EINTR) {
 			return s, err
 		}
@@ -29,9 +52,37 @@ func List(c Criteria) (Snapshot, error) {
 	return Snapshot{}, fmt.Errorf("the kernel interrupted 20 dumps: %w", netlink.ErrDumpInterrupted)
 }
 
-func dump() (Snapshot, error) {
+func (l *lister) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop()
+}
+
+func (l *lister) drop() {
+	if l.h != nil {
+		l.h.Close()
+		l.h = nil
+	}
+}
+
+func (l *lister) dump(c Criteria) (s Snapshot, err error) {
+	if l.h == nil {
+		if l.h, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+			return s, fmt.Errorf("open an rtnetlink socket: %w", err)
+		}
+		if err := l.h.SetSocketTimeout(answerTime); err != nil {
+			return s, err
+		}
+	}
+	if s, err = dump(l.h); err == nil && c.Require == GatewayResolved {
+		err = resolved(l.h, s.Routes)
+	}
+	return s, err
+}
+
+func dump(h *netlink.Handle) (Snapshot, error) {
 	var s Snapshot
-	links, err := netlink.LinkList()
+	links, err := h.LinkList()
 	if err != nil {
 		return s, fmt.Errorf("list links: %w", err)
 	}
@@ -42,7 +93,7 @@ func dump() (Snapshot, error) {
 			Loopback: a.Flags&net.FlagLoopback != 0, Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0,
 		})
 	}
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := h.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
 		return s, fmt.Errorf("list addresses: %w", err)
 	}
@@ -57,7 +108,7 @@ func dump() (Snapshot, error) {
 			Failed: a.Flags&unix.IFA_F_DADFAILED != 0, Deprecated: a.Flags&unix.IFA_F_DEPRECATED != 0,
 		})
 	}
-	if s.Routes, err = defaultRoutes(); err != nil {
+	if s.Routes, err = defaultRoutes(h); err != nil {
 		return s, fmt.Errorf("list routes: %w", err)
 	}
 	return s, nil
@@ -78,10 +129,10 @@ func scope(n int) string {
 	return strconv.Itoa(n)
 }
 
-func defaultRoutes() ([]Route, error) {
+func defaultRoutes(h *netlink.Handle) ([]Route, error) {
 	var out []Route
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := netlink.RouteList(nil, family) // of the main table
+		routes, err := h.RouteList(nil, family) // of the main table
 		if err != nil {
 			return nil, err
 		}
@@ -93,9 +144,9 @@ func defaultRoutes() ([]Route, error) {
 			if len(hops) == 0 {
 				hops = []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw, Via: r.Via, Flags: r.Flags}}
 			}
-			for _, h := range hops {
-				if h.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0 {
-					out = append(out, Route{Link: h.LinkIndex, IPv6: family == netlink.FAMILY_V6, Gateway: nextRouter(h), Metric: r.Priority, Table: r.Table})
+			for _, hop := range hops {
+				if hop.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0 {
+					out = append(out, Route{Link: hop.LinkIndex, IPv6: family == netlink.FAMILY_V6, Gateway: nextRouter(hop), Metric: r.Priority, Table: r.Table})
 				}
 			}
 		}
@@ -116,13 +167,13 @@ func nextRouter(h *netlink.NexthopInfo) netip.Addr {
 // resolved marks the routes whose gateway the kernel knows how to reach on the
 // link. Without a gateway, or on a link without addresses, there is nothing to
 // know (NUD_NOARP).
-func resolved(routes []Route) error {
+func resolved(h *netlink.Handle, routes []Route) error {
 	type neighbour struct {
 		link int
 		ip   netip.Addr
 	}
 	known := map[neighbour]bool{}
-	neighbours, err := netlink.NeighList(0, 0)
+	neighbours, err := h.NeighList(0, 0)
 	if err != nil {
 		return fmt.Errorf("list neighbours: %w", err)
 	}
