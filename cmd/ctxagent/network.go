@@ -35,8 +35,9 @@ func criteria(n policy.Network) netwait.Criteria {
 	}
 }
 
-// await waits for the network and notes what it found.
-func (a *agent) await(ctx context.Context, r *report.Receipt) error {
+// await waits for the network and notes what it found. What others are told of it
+// can wait until the script has been released.
+func (a *agent) await(ctx context.Context, r *report.Receipt) (then func(), err error) {
 	n := a.policy.Network
 	timeout := time.Duration(n.Timeout)
 	wait, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%v passed, the policy's network.timeout", timeout))
@@ -49,21 +50,24 @@ func (a *agent) await(ctx context.Context, r *report.Receipt) error {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("`ctxagent status` cannot tell of the wait: %v", err))
 	}
 	f, err := netwait.Kernel(criteria(n)).Wait(wait)
-	_ = a.root.Remove(waitFile) // a later status sees that nobody holds the lock
+	over := func() { _ = a.root.Remove(waitFile) } // a later status sees that nobody holds the lock
 	r.Durations["network"] = f.Waited.Milliseconds()
 	switch {
 	case err == nil:
 		r.Network = networkReport(f)
 		r.Network.DNS = netwait.Nameservers(a.root.FS())
-		a.log.Info("network configured", "stage", r.Stage, "iface", f.Interface, "dur", f.Waited)
-		return nil
+		return func() {
+			over()
+			a.log.Info("network configured", "stage", r.Stage, "iface", f.Interface, "dur", f.Waited)
+		}, nil
 	case n.OnTimeout != "run-anyway" || ctx.Err() != nil || !errors.Is(wait.Err(), context.DeadlineExceeded):
-		return err
+		over()
+		return nil, err
 	}
 	r.Network = &report.Network{Missing: err.Error(), WaitedMS: f.Waited.Milliseconds(), Events: f.Events}
 	r.Warnings = append(r.Warnings, "the network was not up in time, and the epilog is run anyway: network.on_timeout of the policy says so")
 	a.log.Warn("the epilog is run without a network", "stage", r.Stage, "err", err)
-	return nil
+	return over, nil
 }
 
 func networkReport(f netwait.Facts) *report.Network {

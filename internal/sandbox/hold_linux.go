@@ -4,22 +4,19 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"io"
 	"time"
 )
 
 // feed writes the configuration and, when hold returns, the release. It returns
 // hold's error, unless the end of ctx is behind it: that has its own cause. If
 // init is gone, its end says more than EPIPE.
-func (p *process) feed(ctx context.Context, conf []byte, hold func(context.Context) ([]string, error), res *Result) error {
+func (p *process) feed(ctx context.Context, conf []byte, hold func(context.Context) ([]string, func(), error), res *Result) error {
 	defer p.conf.Close() // without a release, init ends
 	_, _ = p.conf.Write(conf)
 	if hold == nil {
 		return nil
 	}
-	env, err := hold(ctx)
+	env, then, err := hold(ctx)
 	if err != nil && ctx.Err() != nil {
 		return nil
 	}
@@ -27,11 +24,9 @@ func (p *process) feed(ctx context.Context, conf []byte, hold func(context.Conte
 		return err
 	}
 	res.Released = time.Now()
-	word, err := json.Marshal(release{env})
-	if err != nil {
-		return err
-	}
-	_, _ = p.conf.Write(word)
+	_, _ = p.conf.Write(release{env}.bytes())
+	_ = p.conf.Close() // init reads to the end
+	then()
 	return nil
 }
 
@@ -42,10 +37,8 @@ func (in *inside) awaitRelease() error {
 	if !in.conf.Hold {
 		return nil
 	}
-	var r release
-	if err := in.config.Decode(&r); errors.Is(err, io.EOF) {
-		return errAsked
-	} else if err != nil {
+	r, err := readRelease(in.config)
+	if err != nil {
 		return err
 	}
 	in.conf.Spec.Env = append(in.conf.Spec.Env, r.Env...)

@@ -74,10 +74,10 @@ var errExec = errors.New("start the command")
 // inside is sandbox-init's state from one step to the next.
 type inside struct {
 	conf   config
-	config *json.Decoder // what the agent has to say
-	back   int           // the socket to the agent
-	mounts []mount       // the root's, as they were found
-	view   string        // where the command's root is put together
+	config io.Reader // what else the agent has to say
+	back   int       // the socket to the agent
+	mounts []mount   // the root's, as they were found
+	view   string    // where the command's root is put together
 	argv   []string
 	exe    string
 
@@ -141,10 +141,12 @@ func (in *inside) send(m message, fds ...int) {
 
 func (in *inside) readConfig() error {
 	unix.CloseOnExec(configFD)
-	in.config = json.NewDecoder(os.NewFile(configFD, "configuration"))
-	if err := in.config.Decode(&in.conf); err != nil {
+	f := os.NewFile(configFD, "configuration")
+	dec := json.NewDecoder(f)
+	if err := dec.Decode(&in.conf); err != nil {
 		return err
 	}
+	in.config = io.MultiReader(dec.Buffered(), f)
 	s := &in.conf.Spec
 	for _, p := range []string{s.Root, s.Work, in.conf.Agent} {
 		if !path.IsAbs(p) {
@@ -235,7 +237,7 @@ func (in *inside) command() error {
 	if err != nil { // an environment that is too long, say
 		return fmt.Errorf("%w: %q: %w", errExec, in.exe, err)
 	}
-	in.send(message{Started: true})
+	in.send(message{Started: monotonic()})
 	go in.obey()
 	for {
 		var ws unix.WaitStatus
@@ -309,4 +311,11 @@ func leftOver() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// monotonic is the time by the clock that agent and init share, in nanoseconds.
+func monotonic() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // it cannot fail for this clock: clock_gettime(2)
+	return ts.Nano()
 }

@@ -67,10 +67,15 @@ func portOf(l net.Listener) string {
 
 func TestHoldReleasesTheCommand(t *testing.T) {
 	const late = 300 * time.Millisecond
+	var after time.Time
 	res := run(t, newRoot(t), `echo "$CTX_LATE"`, func(s *Spec) {
-		s.Hold = func(context.Context) ([]string, error) {
+		s.Hold = func(context.Context) ([]string, func(), error) {
 			time.Sleep(late)
-			return []string{"CTX_LATE=192.0.2.7\nbyte \xff"}, nil
+			then := func() {
+				time.Sleep(late) // nobody waits for it
+				after = time.Now()
+			}
+			return []string{"CTX_LATE=192.0.2.7\nbyte \xff"}, then, nil
 		}
 	})
 	if res.Output != "192.0.2.7\nbyte \xff\n" {
@@ -79,6 +84,9 @@ func TestHoldReleasesTheCommand(t *testing.T) {
 	if res.Confined.IsZero() || res.Released.IsZero() || !res.Confined.Before(res.Released) || res.Started.Before(res.Released) {
 		t.Errorf("confined %v, released %v, started %v; want that order", res.Confined, res.Released, res.Started)
 	}
+	if after.Before(res.Started) {
+		t.Errorf("started at %v, and what can wait was done at %v; want it later", res.Started, after)
+	}
 	t.Logf("from the release to the start: %v", res.Started.Sub(res.Released))
 }
 
@@ -86,7 +94,7 @@ func TestHoldsErrorStartsNothing(t *testing.T) {
 	why := errors.New("no network")
 	spec := Spec{
 		Root: newRoot(t), Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Command: []string{"/bin/sh", "-c", "echo LEAK"},
-		Hold: func(context.Context) ([]string, error) { return nil, why },
+		Hold: func(context.Context) ([]string, func(), error) { return nil, nil, why },
 	}
 	if _, err := Run(t.Context(), spec); !errors.Is(err, why) || errors.Is(err, ErrUnsupported) {
 		t.Errorf("Run = %v; want Hold's error", err)
@@ -95,7 +103,7 @@ func TestHoldsErrorStartsNothing(t *testing.T) {
 
 // TestHoldEndsWithItsCause: nothing is waited for that cannot run any more.
 func TestHoldEndsWithItsCause(t *testing.T) {
-	forever := func(ctx context.Context) ([]string, error) { <-ctx.Done(); return nil, ctx.Err() }
+	forever := func(ctx context.Context) ([]string, func(), error) { <-ctx.Done(); return nil, nil, ctx.Err() }
 	spec := Spec{Root: newRoot(t), Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Command: []string{"/bin/sh"}, Hold: forever}
 	began := time.Now()
 	none := spec

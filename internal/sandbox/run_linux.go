@@ -41,7 +41,7 @@ type message struct {
 	Listener    bool     `json:",omitempty"` // with the filter's notification descriptor
 	Relay       bool     `json:",omitempty"` // with the loopback's listening socket
 	Confined    bool     `json:",omitempty"`
-	Started     bool     `json:",omitempty"`
+	Started     int64    `json:",omitempty"` // when, by monotonic
 	Ended       bool     `json:",omitempty"`
 	Exit        int      `json:",omitempty"`
 	Signal      string   `json:",omitempty"`
@@ -288,8 +288,9 @@ func (p *process) listen(res *Result, relay func(*os.File) error) heard {
 			}
 		case m.Confined:
 			res.Confined = time.Now()
-		case m.Started:
-			h.started, res.Started = true, time.Now()
+		case m.Started != 0:
+			now := time.Now()
+			h.started, res.Started = true, now.Add(time.Duration(m.Started-monotonic()))
 		case m.Ended:
 			h.ended = true
 			res.ExitStatus, res.Signal, res.LeftOver = m.Exit, m.Signal, m.LeftOver

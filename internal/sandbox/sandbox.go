@@ -54,9 +54,10 @@ type Spec struct {
 	Relay func(context.Context, net.Listener)
 	// Hold, if set, is called at once, while the confinement is being set up.
 	// The command is started when both are done, with the variables that Hold
-	// returns beside Env; its error ends Run with nothing started. Its context
+	// returns beside Env, and then is called after that: what can wait until the
+	// command is under way. Hold's error ends Run with nothing started. Its context
 	// ends when there is nothing left to hold.
-	Hold func(context.Context) ([]string, error)
+	Hold func(context.Context) (env []string, then func(), err error)
 }
 
 // Entry is something that the command sees in place of what the root has. It

@@ -2,7 +2,12 @@
 
 package sandbox
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+)
 
 // config is what the agent tells sandbox-init, over a pipe.
 type config struct {
@@ -15,8 +20,8 @@ type config struct {
 // release is what the agent tells sandbox-init when the command may start.
 type release struct{ Env []string }
 
-// The two travel as JSON, whose strings are UTF-8. Paths, variables and a
-// script's first line may be any bytes: as []byte they arrive as they are.
+// The configuration travels as JSON, whose strings are UTF-8. Paths, variables and
+// a script's first line may be any bytes: as []byte they arrive as they are.
 // encoding/gob would keep them too, at a millisecond for each of our processes,
 // which start by building its tables.
 type (
@@ -34,7 +39,6 @@ type (
 		Kind                     Kind
 		Mode, UID, GID           uint32
 	}
-	wireRelease struct{ Env [][]byte }
 )
 
 func (c config) MarshalJSON() ([]byte, error) {
@@ -75,13 +79,33 @@ func (c *config) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func (r release) MarshalJSON() ([]byte, error) { return json.Marshal(wireRelease{octets(r.Env)}) }
+// bytes is the release as it travels, after the configuration: each variable with
+// a NUL byte, which none can hold, and one more at the end. Nothing has to be
+// learnt to read it: it is read while the network is up and nothing runs yet.
+func (r release) bytes() []byte {
+	var b []byte
+	for _, v := range r.Env {
+		b = append(append(b, v...), 0)
+	}
+	return append(b, 0)
+}
 
-func (r *release) UnmarshalJSON(b []byte) error {
-	var w wireRelease
-	err := json.Unmarshal(b, &w)
-	r.Env = text(w.Env)
-	return err
+// readRelease reads to the end of the pipe. One that ends without a release is
+// the agent's way to say that there will be none.
+func readRelease(from io.Reader) (r release, err error) {
+	b, err := io.ReadAll(from)
+	if err != nil {
+		return r, err
+	}
+	vars, whole := bytes.CutSuffix(b, []byte{0})
+	if whole && len(vars) == 0 {
+		return r, nil
+	}
+	if vars, last := bytes.CutSuffix(vars, []byte{0}); whole && last {
+		r.Env = strings.Split(string(vars), "\x00")
+		return r, nil
+	}
+	return r, errAsked
 }
 
 func octets(list []string) [][]byte {

@@ -3,8 +3,11 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -35,5 +38,21 @@ func TestConfigurationTravelsWhole(t *testing.T) {
 	var got config
 	if err := json.Unmarshal(b, &got); err != nil || !reflect.DeepEqual(got, sent) {
 		t.Errorf("sent %+v; arrived %+v (%v)", sent, got, err)
+	}
+}
+
+// TestReleaseTravelsWhole: bytes arrive as they are, and what was cut off is no
+// release.
+func TestReleaseTravelsWhole(t *testing.T) {
+	for _, env := range [][]string{nil, {"A=\xff \n\\\" é"}, {"A=", "B=1", "C="}} {
+		b := release{env}.bytes()
+		if got, err := readRelease(bytes.NewReader(b)); err != nil || !slices.Equal(got.Env, env) {
+			t.Errorf("sent %q; arrived %q, %v", env, got.Env, err)
+		}
+		for n := range b {
+			if got, err := readRelease(bytes.NewReader(b[:n])); !errors.Is(err, errAsked) {
+				t.Errorf("%q, the first %d bytes of %d: %q, %v; want no release", env, n, len(b), got.Env, err)
+			}
+		}
 	}
 }

@@ -22,13 +22,14 @@ func (e *networkError) Error() string { return e.err.Error() }
 func (e *networkError) Unwrap() error { return e.err }
 
 // hold is what the sandbox waits for before it starts the script.
-func (m *Machine) hold(r *report.Receipt, begin func()) func(context.Context) ([]string, error) {
-	return func(ctx context.Context) ([]string, error) {
-		if err := m.Await(ctx, r); err != nil {
-			return nil, &networkError{err}
+func (m *Machine) hold(r *report.Receipt, begin func()) func(context.Context) ([]string, func(), error) {
+	return func(ctx context.Context) ([]string, func(), error) {
+		then, err := m.Await(ctx, r)
+		if err != nil {
+			return nil, nil, &networkError{err}
 		}
 		begin()
-		return networkEnvironment(r.Network), nil
+		return networkEnvironment(r.Network), then, nil
 	}
 }
 

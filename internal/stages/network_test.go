@@ -18,10 +18,10 @@ import (
 func TestTheWaitIsNotTheScriptsTime(t *testing.T) {
 	m := newMachine(t)
 	m.Policy.Limits.Deadline = policy.Duration(time.Second)
-	m.Await = func(_ context.Context, r *report.Receipt) error {
+	m.Await = func(_ context.Context, r *report.Receipt) (func(), error) {
 		time.Sleep(1500 * time.Millisecond)
 		r.Network = &report.Network{Interface: "ens3", Address: "192.0.2.7/24"}
-		return nil
+		return func() {}, nil
 	}
 	r := m.script(t, Epilog, "#!/bin/sh\necho \"<$CTX_INTERFACE $CTX_ADDRESS>\"\n")
 	if r.Outcome != report.Unchanged || !strings.Contains(r.Script.OutputTail, "<ens3 192.0.2.7>") {
@@ -33,7 +33,7 @@ func TestTheWaitIsNotTheScriptsTime(t *testing.T) {
 
 func TestWithoutNetworkNothingIsRun(t *testing.T) {
 	m := newMachine(t)
-	m.Await = func(context.Context, *report.Receipt) error { return errors.New("ens3: down") }
+	m.Await = func(context.Context, *report.Receipt) (func(), error) { return nil, errors.New("ens3: down") }
 	r := m.script(t, Epilog, "#!/bin/sh\necho ran\n")
 	want(t, r, report.NoNetwork, "ens3: down")
 	if r.Script.ExitStatus != nil || r.Script.OutputTail != "" {

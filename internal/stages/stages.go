@@ -57,8 +57,9 @@ type Machine struct {
 	// path's content before it (see show); it may be nil.
 	Show func(stage string, c policy.Change, before []byte)
 	// Await waits for the network and notes in the receipt what it found, while
-	// the epilog's confinement is being set up; nil if that has been done.
-	Await func(context.Context, *report.Receipt) error
+	// the epilog's confinement is being set up; then is called when the script has
+	// been released. It is nil if the wait has been done.
+	Await func(context.Context, *report.Receipt) (then func(), err error)
 	// Local says whether an address is this machine's own; nil leaves an epilog
 	// without a way out.
 	Local func(netip.Addr) (bool, error)
