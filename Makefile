@@ -63,7 +63,7 @@ soak:
 
 fuzz:
 	for t in FuzzVolume:iso9660 FuzzFields:iso9660 FuzzUnpack:iso9660 FuzzVolume:fat FuzzTable:partition FuzzUevent:cdrom FuzzSMBIOS:cdrom \
-		FuzzVerify:signature FuzzAssignments:stages FuzzCheck:grammar FuzzParse:policy FuzzWeigh:netwait; do \
+		FuzzVerify:signature FuzzAssignments:stages FuzzCheck:grammar FuzzParse:policy FuzzWeigh:netwait FuzzReader:manifest; do \
 		go test -run '^$$' -fuzz "^$${t%:*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./internal/$${t#*:} || exit 1; \
 	done
 

@@ -24,6 +24,7 @@ needs() {
 	cat <<-'EOF'
 		genisoimage     genisoimage                         write discs as the other tool does
 		libarchive-tools bsdtar                             write discs as the third tool does
+		mtree-netbsd    mtree                               check the manifest of an image
 		zstd            zstd                                unpack the kernel of Debian 13
 		mtools          mcopy                               put files on them without mounting
 		kmod            depmod                              give guests another kernel's modules

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/ctxagent/ctxagent/internal/journal"
@@ -28,13 +29,27 @@ func (a *agent) recover(r *report.Receipt) (err error) {
 	for _, p := range a.journal.Left {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%q was changed by someone else before the recovery, and is left as it is", p))
 	}
-	pending := a.journal.Record().Pending
+	pending := resumed(a.journal.Record())
 	if len(pending) == 0 {
 		return nil
 	}
 	r.Warnings = append(r.Warnings, "the last run did not come to ask for its units: they are asked for now")
 	r.Units = append(r.Units, a.activate(requests(pending))...)
-	return stages.Settle(a.journal)
+	return stages.Settle(a.journal, r.Units)
+}
+
+// resumed are the requests that a record has pending. What the service manager
+// made of an enabling it says once: where that may have been lost, the unit, which
+// was not enabled before, is disabled first.
+func resumed(rec journal.Record) []journal.Request {
+	var out []journal.Request
+	for _, q := range rec.Pending {
+		if q.Verb == "enable" && slices.ContainsFunc(rec.Enabled, func(u journal.Unit) bool { return u.Unit == q.Unit && len(u.Links) == 0 }) {
+			out = append(out, journal.Request{Verb: "disable", Unit: q.Unit})
+		}
+		out = append(out, q)
+	}
+	return out
 }
 
 func requests(reqs []journal.Request) []policy.UnitRequest {
@@ -66,7 +81,7 @@ func (a *agent) absent(r *report.Receipt) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%q was changed by someone else since, and is left as it is", p))
 	}
 	r.Units = append(r.Units, a.activate(requests(plan.Units()))...)
-	if err := stages.Settle(a.journal); err != nil {
+	if err := stages.Settle(a.journal, r.Units); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	}
 }

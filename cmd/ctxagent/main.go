@@ -48,6 +48,10 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
         is this image ready to be contextualised?
   ctxagent revert [--root DIR] [--dry-run | --recover]
         put the image's own files back; or finish only what a run left half done
+  ctxagent seal [--root DIR] [--with DIR]… [-o FILE]
+        write down what every file of an image is, once it is built
+  ctxagent verify [--root DIR] [--manifest FILE] [--json]
+        is the image what was sealed? Says who explains each difference
   ctxagent policy show [--root DIR]
         the policy in force: what a site may change
   ctxagent policy lint FILE
@@ -124,6 +128,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return inspect(args[1:], stdout)
 	case "revert":
 		return revert(args[1:], stdout, newLogger(stderr))
+	case "seal":
+		return seal(ctx, args[1:], stdout, stderr)
+	case "verify":
+		return verify(ctx, args[1:], stdout, stderr)
 	case "policy":
 		return policyCommand(args[1:], stdout)
 	case "completion":

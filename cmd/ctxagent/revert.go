@@ -109,10 +109,11 @@ func (a *agent) revert(out *printer) error {
 		return err
 	}
 	n := printPlan(out, plan, "")
-	for _, u := range a.activate(requests(plan.Units())) {
+	done := a.activate(requests(plan.Units()))
+	for _, u := range done {
 		out.line("%s %s: %s", u.Action, u.Unit, u.Result)
 	}
-	if err := stages.Settle(a.journal); err != nil {
+	if err := stages.Settle(a.journal, done); err != nil {
 		return err
 	}
 	return leftAlone(n)

@@ -310,6 +310,9 @@ func (a *agent) activate(reqs []policy.UnitRequest) []report.Unit {
 	}
 	for _, res := range units.Act(ctx, todo) {
 		u := report.Unit{Unit: res.Unit, Action: res.Verb, Result: res.Result}
+		for _, l := range res.Links {
+			u.Links = append(u.Links, report.Link(l))
+		}
 		if res.Err != nil {
 			u.Result = "error: " + res.Err.Error()
 			a.log.Warn("the unit is left as it is", "unit", res.Unit, "err", res.Err)

@@ -91,7 +91,7 @@ func (j *Journal) remember(p *Plan) {
 	}
 	for _, e := range p.next.Entries {
 		if _, known := j.now[e.Path]; !known {
-			j.now[e.Path] = e.top()
+			j.now[e.Path] = e.Top()
 		}
 	}
 }

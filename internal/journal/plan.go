@@ -116,7 +116,7 @@ type planner struct {
 func (pl *planner) path(p string) {
 	now, old := pl.now(p)
 	n := pl.entry(p, now, old)
-	want, foreign := n.top(), old != nil && !now.Same(old.top())
+	want, foreign := n.Top(), old != nil && !now.Same(old.Top())
 	switch {
 	case now.Same(want):
 	case foreign && len(n.Layers) == 0 && !(now.Type == Directory && n.Base.Type == Absent):
@@ -169,7 +169,7 @@ func (pl *planner) entry(p string, now State, old *Entry) *Entry {
 		}
 	}
 	res, set := pl.results[p]
-	if set && !res.State.Same(n.top()) {
+	if set && !res.State.Same(n.Top()) {
 		n.Layers = append(n.Layers, Layer{g.Stage, res.State})
 	}
 	if same {

@@ -35,6 +35,14 @@ type Record struct {
 type Unit struct {
 	Unit string `json:"unit"`
 	Was  string `json:"was"` // its state before, systemctl(1)'s is-enabled
+	// Links are the symlinks that the service manager made for it.
+	Links []Link `json:"links,omitempty"`
+}
+
+// Link is a symlink.
+type Link struct {
+	Path   string `json:"path"`
+	Target string `json:"target"`
 }
 
 // Request is one to the service manager.
@@ -56,8 +64,8 @@ type Layer struct {
 	State State `json:"state"`
 }
 
-// top is what the path is to be.
-func (e *Entry) top() State {
+// Top is what the path is to be.
+func (e *Entry) Top() State {
 	if n := len(e.Layers); n > 0 {
 		return e.Layers[n-1].State
 	}

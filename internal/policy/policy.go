@@ -35,6 +35,10 @@ type Policy struct {
 	Media   Media   `yaml:"media"`
 	Network Network `yaml:"network"`
 	Stages  Stages  `yaml:"stages"`
+	// Mutable are the paths that may change on a running machine: `ctxagent seal`
+	// takes the list into the manifest, and `ctxagent verify` has it from there.
+	// Absent (nil) is the default policy's.
+	Mutable []string `yaml:"mutable"`
 
 	name, digest string
 }
@@ -213,6 +217,11 @@ func (p *Policy) validate(tree *yaml.Node) []string {
 			if !validUnit(u) {
 				fault(fmt.Sprintf("classes.%s.units: %q is not a unit name with a suffix such as .service", c.name, u), "classes", c.name, "units", i)
 			}
+		}
+	}
+	for i, glob := range p.Mutable {
+		if err := validMutable(glob); err != nil {
+			fault("mutable: "+err.Error(), "mutable", i)
 		}
 	}
 	for _, w := range p.words() {

@@ -147,6 +147,13 @@ type Unit struct {
 	Unit   string `json:"unit"`
 	Action string `json:"action"`
 	Result string `json:"result"`
+	Links  []Link `json:"links,omitempty"` // the symlinks that enabling made
+}
+
+// Link is a symlink of the service manager's.
+type Link struct {
+	Path   string `json:"path"`
+	Target string `json:"target"`
 }
 
 // Network are the facts that netwait decided on. Without a decision, where the

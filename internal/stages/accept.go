@@ -5,6 +5,7 @@ package stages
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func (m *Machine) accept(r *report.Receipt, a policy.Approved, goal journal.Goal
 	}
 	r.Units = append(r.Units, m.act(plan.Units())...)
 	if !m.Rehearse {
-		if err := Settle(m.Journal); err != nil {
+		if err := Settle(m.Journal, r.Units); err != nil {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("the next run asks for the units again: %v", err))
 		}
 	}
@@ -65,13 +66,24 @@ func (m *Machine) commit(r *report.Receipt, a policy.Approved, plan *journal.Pla
 	return err
 }
 
-// Settle notes that the pending requests were made.
-func Settle(j *journal.Journal) error {
+// Settle notes that the pending requests were made, and what they made.
+func Settle(j *journal.Journal, done []report.Unit) error {
 	rec := j.Record()
 	if len(rec.Pending) == 0 {
 		return nil
 	}
-	rec.Pending = nil
+	rec.Pending, rec.Enabled = nil, slices.Clone(rec.Enabled)
+	for i := range rec.Enabled {
+		for _, u := range done {
+			if u.Unit != rec.Enabled[i].Unit || len(u.Links) == 0 {
+				continue
+			}
+			rec.Enabled[i].Links = nil
+			for _, l := range u.Links {
+				rec.Enabled[i].Links = append(rec.Enabled[i].Links, journal.Link(l))
+			}
+		}
+	}
 	return j.Update(rec)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -300,18 +301,23 @@ func TestUnitsAreInTheJournal(t *testing.T) {
 	m.Activate = func(reqs []policy.UnitRequest) (out []report.Unit) {
 		pending = m.Journal.Record().Pending
 		for _, q := range reqs {
-			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "queued"})
+			u := report.Unit{Unit: q.Unit, Action: q.Verb, Result: "queued"}
+			if q.Verb == "enable" {
+				u.Links = []report.Link{{Path: "/etc/link", Target: "/lib/unit"}}
+			}
+			out = append(out, u)
 		}
 		return out
 	}
+	link := []journal.Link{{Path: "/etc/link", Target: "/lib/unit"}}
 	want(t, m.stage(t, "one", Prolog, prologOne+"systemctl enable munge; systemctl restart rsyslog\n"), report.Applied, "")
 	all := []journal.Request{{Verb: "enable", Unit: "munge.service"}, {Verb: "restart", Unit: "rsyslog.service"}}
 	if !slices.Equal(pending, all) {
 		t.Errorf("while the units are asked for the journal has %v; want %v", pending, all)
 	}
 	m.reopen(t)
-	if rec := m.Journal.Record(); len(rec.Pending) > 0 || len(rec.Enabled) != 1 || rec.Enabled[0] != (journal.Unit{Unit: "munge.service", Was: "disabled"}) {
-		t.Errorf("afterwards the journal has %+v; want nothing pending, and what was not enabled before", rec)
+	if rec := m.Journal.Record(); len(rec.Pending) > 0 || !reflect.DeepEqual(rec.Enabled, []journal.Unit{{Unit: "munge.service", Was: "disabled", Links: link}}) {
+		t.Errorf("afterwards the journal has %+v; want nothing pending, and what was not enabled before, with the links", rec)
 	}
 	p := m.Journal.Plan(journal.Goal{})
 	if want := []journal.Request{{Verb: "disable", Unit: "munge.service"}}; !slices.Equal(p.Units(), want) {

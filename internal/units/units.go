@@ -22,8 +22,12 @@ type Request struct{ Verb, Unit string }
 type Result struct {
 	Request
 	Result string
+	Links  []Link // those that enabling made
 	Err    error
 }
+
+// Link is a symlink of the service manager's.
+type Link struct{ Path, Target string }
 
 // Act asks the service manager for each request in turn, over its private
 // socket /run/systemd/private: that is there long before a bus is. One that
@@ -40,7 +44,7 @@ func Act(ctx context.Context, reqs []Request) []Result {
 			out[i].Err = fmt.Errorf("connect to the service manager: %w", err)
 			continue
 		}
-		out[i].Result, out[i].Err = act(ctx, conn, r)
+		out[i].Err = out[i].act(ctx, conn)
 	}
 	if err == nil {
 		conn.Close()
@@ -50,7 +54,7 @@ func Act(ctx context.Context, reqs []Request) []Result {
 
 // act uses the job mode "replace", which is systemctl's own: a start that is
 // queued at boot already becomes the restart that was asked for.
-func act(ctx context.Context, conn *dbus.Conn, r Request) (string, error) {
+func (r *Result) act(ctx context.Context, conn *dbus.Conn) error {
 	job := map[string]func(context.Context, string, string, chan<- string) (int, error){
 		"start":                 conn.StartUnitContext,
 		"restart":               conn.RestartUnitContext,
@@ -61,26 +65,34 @@ func act(ctx context.Context, conn *dbus.Conn, r Request) (string, error) {
 	}[r.Verb]
 	if job != nil {
 		if _, err := job(ctx, r.Unit, "replace", nil); err != nil {
-			return "", fmt.Errorf("%s %s: %w", r.Verb, r.Unit, err)
+			return fmt.Errorf("%s %s: %w", r.Verb, r.Unit, err)
 		}
-		return "queued", nil
+		r.Result = "queued"
+		return nil
 	}
 	var err error
 	switch r.Verb {
 	case "enable":
-		_, _, err = conn.EnableUnitFilesContext(ctx, []string{r.Unit}, false, false)
+		var made []dbus.EnableUnitFileChange
+		_, made, err = conn.EnableUnitFilesContext(ctx, []string{r.Unit}, false, false)
+		for _, m := range made {
+			if m.Type == "symlink" { // and not the removal of one that it replaces
+				r.Links = append(r.Links, Link{m.Filename, m.Destination})
+			}
+		}
 	case "disable":
 		_, err = conn.DisableUnitFilesContext(ctx, []string{r.Unit}, false)
 	default:
-		return "", errors.New("unknown request " + r.Verb)
+		return errors.New("unknown request " + r.Verb)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", r.Verb, r.Unit, err)
+		return fmt.Errorf("%s %s: %w", r.Verb, r.Unit, err)
 	}
+	r.Result = r.Verb + "d"
 	if err := conn.ReloadContext(ctx); err != nil {
-		return "", fmt.Errorf("reload the service manager: %w", err)
+		return fmt.Errorf("reload the service manager: %w", err)
 	}
-	return r.Verb + "d", nil
+	return nil
 }
 
 // FileState asks the service manager how a unit is enabled: "enabled",

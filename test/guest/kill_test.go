@@ -50,7 +50,7 @@ func TestKilledGuest(t *testing.T) {
 	if out, err := exec.Command("cp", "--sparse=always", image.Root, root).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v: %s", err, out)
 	}
-	c := Config{Image: image, Root: root, Payload: []File{
+	c := Config{Image: image, Root: root, OneCPU: true, Timeout: 90 * time.Second, Payload: []File{
 		{Path: "/usr/bin/ctxagent", Mode: 0o755, Source: buildAgent(t)},
 		{Path: "/sbin/init", Mode: 0o755, Content: killInit},
 		{Path: "/a.iso", Source: writeDisc(t, contextOf("first"))},
@@ -62,9 +62,15 @@ func TestKilledGuest(t *testing.T) {
 		t.Fatalf("the guest says %v; want an image, two contexts that differ, and the image again after a revert", said)
 	}
 	seen, recovered := map[string]int{}, 0
-	for i := range kills {
+	for i, still := 0, 0; i < kills; i++ {
 		after := time.Duration(rand.Int64N(int64(2500 * time.Millisecond)))
-		said = killAfter(t, c, after)
+		if said = killAfter(t, c, after); said == nil {
+			if still++; still > 1+kills/10 {
+				t.Fatalf("the emulator stood still %d times", still)
+			}
+			i--
+			continue
+		}
 		state := "neither"
 		for name, sum := range known {
 			if said["state"] == sum {
@@ -82,8 +88,18 @@ func TestKilledGuest(t *testing.T) {
 	t.Logf("QEMU killed %d times: %v; something to recover %d times", kills, seen, recovered)
 }
 
+// emulatorStoodStill tells a guest that hangs by a fault that cannot be the
+// agent's, about one boot in 50 on a busy machine: one whose kernel never said
+// a word, or said itself that it is locked up. It was killed like any other, at one
+// moment more; the next boot is looked at.
+func emulatorStoodStill(r *Result) bool {
+	_, locked := r.Find("watchdog: BUG: soft lockup")
+	return len(r.Lines) == 0 || locked
+}
+
 // killAfter boots the guest, kills it so long after the end of one of the first
-// two scripts, and returns what it said on its console until then, by the words before the last.
+// two scripts, and returns what it said on its console until then, by the words
+// before the last; nil if the emulator stood still.
 func killAfter(t *testing.T, c Config, after time.Duration) map[string]string {
 	t.Helper()
 	ctx, kill := context.WithCancelCause(t.Context())
@@ -100,6 +116,10 @@ func killAfter(t *testing.T, c Config, after time.Duration) map[string]string {
 	}
 	r, err := Boot(ctx, c)
 	if !errors.Is(err, killed) {
+		if emulatorStoodStill(r) {
+			t.Logf("the emulator stood still, and was killed for that: %v", err)
+			return nil
+		}
 		t.Fatalf("Boot() = %v; want it killed while it applies", err)
 	}
 	said := map[string]string{}
