@@ -44,6 +44,8 @@ func (f *file) key(name string) string {
 }
 
 // lower folds ASCII alone: strings.ToLower makes a k of the Kelvin sign, no daemon does.
+//
+//go:noinline
 func lower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

@@ -25,8 +25,8 @@ import (
 func buildAgent(t testing.TB) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "ctxagent")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", binary, "../../cmd/ctxagent")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	cmd := exec.Command("make", "-s", "-C", "../..", "binary", "OUT="+binary)
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the agent: %v: %s", err, out)
 	}
