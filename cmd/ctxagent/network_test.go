@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -250,6 +252,65 @@ func TestOnTimeoutRunAnyway(t *testing.T) {
 		!strings.Contains(fmt.Sprint(r["warnings"]), "network.on_timeout") {
 		t.Errorf("%d: %s\nreceipt %v", exit, out, r)
 	}
+}
+
+// TestWaitingAgentSleeps: without an event no thread of the agent's or of the
+// process that it holds ready is ever woken, by the kernel's own count.
+func TestWaitingAgentSleeps(t *testing.T) {
+	w := newWire(t)
+	root := busyboxRoot(t)
+	agent, out := w.start(t, "run", "epilog", "--root", root, "--media", disc(t, map[string]string{"epilog.sh": goodScript}))
+	const asleep = 3 * time.Second
+	var woken int
+	for range 5 { // it may still be setting up the confinement
+		time.Sleep(time.Second)
+		before := switches(t, agent.Process.Pid)
+		time.Sleep(asleep)
+		if woken = switches(t, agent.Process.Pid) - before; woken == 0 {
+			break
+		}
+	}
+	if woken != 0 {
+		t.Errorf("its threads were woken %d times in %v without an event: %s", woken, asleep, out)
+	}
+	if status, _ := w.ask(t, "status", "--root", root); !strings.Contains(status, "waiting for the network") {
+		t.Errorf("status %q; want it waiting all the while", status)
+	}
+}
+
+// switches counts how often the threads of a process and of its children have
+// given up a CPU (proc_pid_status(5)): each of them was woken, but for the first.
+func switches(t *testing.T, pid int) (n int) {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("process %d has no threads: %v", pid, err)
+	}
+	for _, task := range tasks {
+		status, err := os.ReadFile(task + "/status")
+		if err != nil {
+			continue // that one has ended
+		}
+		for line := range strings.Lines(string(status)) {
+			if name, value, _ := strings.Cut(line, ":"); strings.HasSuffix(name, "voluntary_ctxt_switches") {
+				count, err := strconv.Atoi(strings.TrimSpace(value))
+				if err != nil {
+					t.Fatal(err)
+				}
+				n += count
+			}
+		}
+		children, err := os.ReadFile(task + "/children")
+		if err != nil {
+			continue
+		}
+		for child := range strings.FieldsSeq(string(children)) {
+			if id, err := strconv.Atoi(child); err == nil {
+				n += switches(t, id)
+			}
+		}
+	}
+	return n
 }
 
 // TestWaitEndsWhenAsked: a stage that waits can be stopped at once.

@@ -299,7 +299,12 @@ func (f *Facts) family(s Snapshot, c Criteria, ipv6 bool) half {
 			routes = append(routes, r)
 		}
 	}
-	slices.SortStableFunc(routes, func(a, b Route) int { return cmp.Compare(a.Metric, b.Metric) })
+	slices.SortStableFunc(routes, func(a, b Route) int {
+		if a.Metric == b.Metric && a.Resolved != b.Resolved { // of several hops one that answers will do
+			return map[bool]int{true: -1, false: 1}[a.Resolved]
+		}
+		return cmp.Compare(a.Metric, b.Metric)
+	})
 	for _, r := range routes {
 		if r.Gateway.IsValid() && !slices.Contains(f.Gateways, r.Gateway) {
 			f.Gateways = append(f.Gateways, r.Gateway)

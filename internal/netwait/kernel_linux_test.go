@@ -112,6 +112,15 @@ func TestKernel(t *testing.T) {
 		{"only a special route", quick, all(made, up, add("ens3", "192.0.2.7/24"), func() error {
 			return netlink.RouteAdd(&netlink.Route{Dst: &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}, Type: unix.RTN_UNREACHABLE})
 		}), ""},
+		{"several hops", quick, all(made, up, add("ens3", "192.0.2.7/24"), func() error {
+			l, err := netlink.LinkByName("ens3")
+			if err != nil {
+				return err
+			}
+			n := l.Attrs().Index
+			return netlink.RouteAdd(&netlink.Route{Dst: &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}, MultiPath: []*netlink.NexthopInfo{{LinkIndex: n, Gw: ip("192.0.2.1")}, {LinkIndex: n, Gw: ip("192.0.2.2")}}})
+		}), "ens3 192.0.2.7/24 192.0.2.1"},
+		{"moved to another namespace", quick, all(made, up, add("ens3", "192.0.2.7/24"), func() error { return elsewhere("ens3") }), ""},
 		{"another table", quick, all(made, up, add("ens3", "192.0.2.7/24"), func() error {
 			l, err := netlink.LinkByName("ens3")
 			if err != nil {
@@ -189,6 +198,34 @@ func TestKernel(t *testing.T) {
 	}
 }
 
+// elsewhere moves a link to a namespace that ends with the call, and the link
+// with it.
+func elsewhere(name string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	moved := make(chan error)
+	tid := make(chan int)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			tid <- 0
+			moved <- err
+			return
+		}
+		tid <- unix.Gettid()
+		<-moved
+	}()
+	n := <-tid
+	if n == 0 {
+		return <-moved
+	}
+	err = netlink.LinkSetNsPid(l, n)
+	moved <- nil
+	return err
+}
+
 // TestGatewayThatAnswers: with an address of the gateway at the other end of the
 // wire the kernel resolves it, and without one it does not.
 func TestGatewayThatAnswers(t *testing.T) {
@@ -246,40 +283,6 @@ func away(t *testing.T, name, addr string) {
 	result <- nil
 	if err := <-result; err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestLocal(t *testing.T) {
-	namespace(t)
-	if err := all(made, up, func() error { return linkUp("lo") }, func() error { return addAddr("ens3", "192.0.2.7/24") }, func() error { return addRoute("ens3", "", "192.0.2.1") },
-		set("ipv6/conf/ens3/accept_dad", "0"), func() error { return addAddr("ens3", "2001:db8::7/64") }, func() error { return addRoute("ens3", "", "2001:db8::1") })(); err != nil {
-		t.Fatal(err)
-	}
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	anyIP, err := netlink.ParseIPNet("203.0.113.0/24") // a whole network that the machine takes for its own
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: anyIP, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: unix.RT_SCOPE_HOST}); err != nil {
-		t.Fatal(err)
-	}
-	for addr, want := range map[string]bool{
-		"192.0.2.7": true, "::ffff:192.0.2.7": true, "127.0.0.1": true, "192.0.2.255": true, "203.0.113.77": true, "2001:db8::7": true, "::1": true,
-		"192.0.2.1": false, "198.51.100.1": false, "2001:db8::1": false, "2001:db8:1::1": false,
-	} {
-		if got, err := Local(netip.MustParseAddr(addr)); err != nil || got != want {
-			t.Errorf("Local(%s) = %v, %v; want %v", addr, got, err, want)
-		}
-	}
-}
-
-func TestNowhereIsNotLocal(t *testing.T) {
-	namespace(t)
-	if own, err := Local(netip.MustParseAddr("192.0.2.1")); own || err != nil {
-		t.Errorf("Local without any route = %v, %v; want false", own, err)
 	}
 }
 

@@ -136,22 +136,31 @@ func defaultRoutes(h *netlink.Handle) ([]Route, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range routes {
-			if ones, _ := prefixLength(r.Dst); ones != 0 || r.Type != unix.RTN_UNICAST {
-				continue
-			}
-			hops := r.MultiPath
-			if len(hops) == 0 {
-				hops = []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw, Via: r.Via, Flags: r.Flags}}
-			}
-			for _, hop := range hops {
-				if hop.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0 {
-					out = append(out, Route{Link: hop.LinkIndex, IPv6: family == netlink.FAMILY_V6, Gateway: nextRouter(hop), Metric: r.Priority, Table: r.Table})
-				}
+		out = append(out, leadingOut(routes, family == netlink.FAMILY_V6)...)
+	}
+	return out, nil
+}
+
+// leadingOut are those of a table's routes that take packets to anywhere: not to
+// a network alone, not to nowhere (unreachable, blackhole, prohibit, throw), and
+// through a link that carries. One of several hops is as many routes.
+func leadingOut(table []netlink.Route, ipv6 bool) []Route {
+	var out []Route
+	for _, r := range table {
+		if ones, _ := prefixLength(r.Dst); ones != 0 || r.Type != unix.RTN_UNICAST {
+			continue
+		}
+		hops := r.MultiPath
+		if len(hops) == 0 {
+			hops = []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw, Via: r.Via, Flags: r.Flags}}
+		}
+		for _, hop := range hops {
+			if hop.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0 {
+				out = append(out, Route{Link: hop.LinkIndex, IPv6: ipv6, Gateway: nextRouter(hop), Metric: r.Priority, Table: r.Table})
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // nextRouter is a hop's next router: of IPv4 routes it may have an IPv6 address

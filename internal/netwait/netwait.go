@@ -135,15 +135,17 @@ func (l *look) take() (again time.Duration, done bool) {
 	return 0, true
 }
 
-// ask wants an answer from the gateway, if that is all that is missing.
+// ask wants an answer from the link's gateways, if that is all that is missing.
 func (l *look) ask(f Facts) time.Duration {
 	if l.c.Require != GatewayResolved || !f.Gateway.IsValid() || l.w.Resolve == nil {
 		return 0
 	}
 	if time.Since(l.asked) >= askAgain {
 		l.asked = time.Now()
-		if err := l.w.Resolve(f.Index, f.Gateway); err != nil {
-			l.missing += fmt.Sprintf(" (it cannot be asked: %v)", err)
+		for _, gw := range f.Gateways { // any of those with the lowest metric will do
+			if err := l.w.Resolve(f.Index, gw); err != nil {
+				l.missing += fmt.Sprintf(" (%s cannot be asked: %v)", gw, err)
+			}
 		}
 	}
 	return askAgain
