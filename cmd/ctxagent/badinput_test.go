@@ -176,6 +176,9 @@ func TestNoNetwork(t *testing.T) {
 		t.Errorf("%v: %s; want exit status 5, and what is missing", err, out)
 	}
 	got := receiptFields(t, root, "epilog")
+	if n, _ := got["network"].(map[string]any); n == nil || n["interface"] != "" || n["waited_ms"].(float64) < 500 || n["missing"] != got["error"] {
+		t.Errorf("network %v; want how long it was waited for, and what was missing", n)
+	}
 	if script, _ := got["script"].(map[string]any); got["outcome"] != "no-network" || script["exit_status"] != nil || script["output_tail"] != "" {
 		t.Errorf("outcome %v, script %v; want no-network, and a script that was not run", got["outcome"], script)
 	}

@@ -52,19 +52,19 @@ func (a *agent) await(ctx context.Context, r *report.Receipt) (then func(), err 
 	f, err := netwait.Kernel(criteria(n)).Wait(wait)
 	over := func() { _ = a.root.Remove(waitFile) } // a later status sees that nobody holds the lock
 	r.Durations["network"] = f.Waited.Milliseconds()
-	switch {
-	case err == nil:
+	if err == nil {
 		r.Network = networkReport(f)
 		r.Network.DNS = netwait.Nameservers(a.root.FS())
 		return func() {
 			over()
 			a.log.Info("network configured", "stage", r.Stage, "iface", f.Interface, "dur", f.Waited)
 		}, nil
-	case n.OnTimeout != "run-anyway" || ctx.Err() != nil || !errors.Is(wait.Err(), context.DeadlineExceeded):
+	}
+	r.Network = &report.Network{Missing: err.Error(), WaitedMS: f.Waited.Milliseconds(), Events: f.Events}
+	if n.OnTimeout != "run-anyway" || ctx.Err() != nil || !errors.Is(wait.Err(), context.DeadlineExceeded) {
 		over()
 		return nil, err
 	}
-	r.Network = &report.Network{Missing: err.Error(), WaitedMS: f.Waited.Milliseconds(), Events: f.Events}
 	r.Warnings = append(r.Warnings, "the network was not up in time, and the epilog is run anyway: network.on_timeout of the policy says so")
 	a.log.Warn("the epilog is run without a network", "stage", r.Stage, "err", err)
 	return over, nil

@@ -76,7 +76,9 @@ func (p *page) htmlStage(r *Receipt) {
 	if d := r.Disc; d != nil {
 		row("disc", fmt.Sprintf("<code>%s</code>, label <code>%s</code>, %s, digest <code>%s</code>", esc(d.Device), esc(d.Label), esc(d.Flavour), esc(d.Digest)))
 	}
-	if n := r.Network; n != nil {
+	if n := r.Network; n != nil && n.Address == "" {
+		row("network", esc(fmt.Sprintf("not up after %d ms and %d events: %s", n.WaitedMS, n.Events, n.Missing)))
+	} else if n != nil {
 		row("network", fmt.Sprintf("<code>%s</code> %s, gateway %s", esc(n.Interface), esc(n.Address), esc(n.Gateway)))
 	}
 	if s := r.Script; s != nil {

@@ -65,7 +65,11 @@ func (p *page) head(r *Receipt) {
 		p.f("  disc      %s, label %q, %s, digest %.16s…\n", OneLine(d.Device), d.Label, d.Flavour, d.Digest)
 	}
 	if n := r.Network; n != nil && n.Address == "" {
-		p.f("  network   not up after %d ms: %s\n", n.WaitedMS, OneLine(n.Missing))
+		missing := ": " + OneLine(n.Missing)
+		if n.Missing == r.Error {
+			missing = "" // it has been said
+		}
+		p.f("  network   not up after %d ms and %d events%s\n", n.WaitedMS, n.Events, missing)
 	} else if n != nil {
 		p.f("  network   %s has %s", OneLine(n.Interface), n.Address)
 		if n.Gateway != "" {

@@ -156,8 +156,8 @@ type Link struct {
 	Target string `json:"target"`
 }
 
-// Network are the facts that netwait decided on. Without a decision, where the
-// policy lets the epilog run all the same, there are no facts but Missing.
+// Network are the facts that netwait decided on. Without a decision there are
+// none but Missing, the time and the events.
 type Network struct {
 	Interface  string    `json:"interface"`
 	Index      int       `json:"index"`
