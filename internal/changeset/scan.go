@@ -80,8 +80,14 @@ func Scan(layers []Layer, seen Seen, lim Limits) ([]policy.Change, error) {
 		}
 	}
 	for i := range s.changes {
-		if s.links[i].n > 1 && s.names[s.links[i].ino] < s.links[i].n {
-			s.changes[i].LinkedOutside = true
+		c := &s.changes[i]
+		c.LinkedOutside = s.links[i].n > 1 && s.names[s.links[i].ino] < s.links[i].n
+		if c.Type != policy.Symlink || c.Op == policy.Delete {
+			continue
+		}
+		var err error
+		if c.Through, err = s.through(layers, *c); err != nil {
+			return nil, err
 		}
 	}
 	slices.SortFunc(s.changes, func(a, b policy.Change) int { return strings.Compare(a.Path, b.Path) })

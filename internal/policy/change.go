@@ -52,6 +52,7 @@ type Change struct {
 	SHA256Before, SHA256After string
 	Target                    string   // of a symlink
 	TargetBefore              string   // of the symlink that was there
+	Through                   string   // the first symlink of the image on the way to Target
 	Xattrs                    []string // names that differ from the root's
 	// LinkedOutside tells that the file has a further name that is not among
 	// the changes.

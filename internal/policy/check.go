@@ -243,6 +243,9 @@ func (p *Policy) checkTarget(c Change, class string, own *PathRule) string {
 	if goesUpLate(t) {
 		return fmt.Sprintf("its target %q goes up again behind a name that may be a link itself: write it without that", c.Target)
 	}
+	if c.Through != "" {
+		return fmt.Sprintf("its target %q leads through %s, a symlink of the image: name the place where that leads to", c.Target, c.Through)
+	}
 	if !path.IsAbs(t) {
 		t = path.Join(path.Dir(c.Path), t)
 	}

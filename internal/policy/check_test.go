@@ -146,6 +146,7 @@ func TestCheckRefuses(t *testing.T) {
 
 		{"symlink out, absolute", symlink("/opt/condor/x", "/etc/shadow"), "symlink", "outside"},
 		{"symlink out, relative", symlink("/opt/condor/x", "../../etc/shadow"), "symlink", "outside"},
+		{"symlink through one of the image", with(symlink("/opt/condor/x", "lib/y"), func(c *Change) { c.Through = "/opt/condor/lib" }), "symlink", "leads through /opt/condor/lib"},
 		{"symlink to another class", symlink("/etc/rsyslog.d/x.conf", "/opt/condor/x"), "symlink", "class syslog"},
 		{"symlink to a parent of the class", symlink("/opt/condor/x", ".."), "symlink", "outside"},
 		{"symlink through another to the outside", symlink("/opt/condor/a/b/l", "d/../../../../etc/shadow"), "symlink", ""},

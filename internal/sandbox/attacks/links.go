@@ -14,6 +14,11 @@ var links = []Attack{
 		Outcome: "refused", Refused: []string{"symlink /opt/condor/x", "symlink /opt/condor/y", "symlink /opt/condor/z"},
 	},
 	{
+		Name: "symlink-image", Family: "links and renames", Tries: "goes out of an allowed directory by a symlink that the image has there", StoppedBy: Policy,
+		Script:  `ln -s /opt/pbs/image/shadow /opt/pbs/x; ln -s image/rsyslog.conf /opt/pbs/y`,
+		Outcome: "refused", Refused: []string{"symlink /opt/pbs/x", "symlink /opt/pbs/y"},
+	},
+	{
 		Name: "symlink-proc", Family: "links and renames", Tries: "leaves symlinks that mean something else outside: /proc/self, /dev/fd, /tmp", StoppedBy: Policy,
 		Script:  `mkdir -p /opt/condor; ln -s /proc/self/root/etc /opt/condor/a; ln -s /dev/fd/0 /opt/condor/b; ln -s /tmp/x /opt/condor/c; ln -s /run/x /etc/rsyslog.d/x.conf`,
 		Outcome: "refused", Refused: []string{"symlink /opt/condor/a", "symlink /opt/condor/b", "symlink /opt/condor/c", "symlink /etc/rsyslog.d/x.conf"},

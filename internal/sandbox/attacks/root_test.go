@@ -27,6 +27,9 @@ var victimFiles = map[string]string{
 	"opt/condor/image":              "a batch client\n",
 }
 
+// victimLinks are symlinks of the image, and where they lead.
+var victimLinks = map[string]string{"opt/pbs/image": "/etc"}
+
 // hostFiles are those that a guest has by itself.
 var hostFiles = map[string]string{
 	"etc/passwd":           "root:x:0:0:root:/root:/bin/sh\nmunge:x:105:105::/:/bin/false\ncondor:x:106:106::/:/bin/false\n",
@@ -63,6 +66,7 @@ func newRoot(t *testing.T) string {
 		}
 		mountSecond(t, "/")
 		writeFiles(t, "/", victimFiles)
+		writeLinks(t, "/", victimLinks)
 		return "/"
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
@@ -79,6 +83,7 @@ func newRoot(t *testing.T) string {
 	mountSecond(t, root)
 	writeFiles(t, root, hostFiles)
 	writeFiles(t, root, victimFiles)
+	writeLinks(t, root, victimLinks)
 	for name, mode := range map[string]uint32{"etc/shadow": 0o640, "root": 0o700, "usr/sbin/rsyslogd": 0o755} {
 		if err := unix.Chmod(filepath.Join(root, name), mode); err != nil {
 			t.Fatal(err)
@@ -95,6 +100,16 @@ func writeFiles(t *testing.T, root string, files map[string]string) {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func writeLinks(t *testing.T, root string, links map[string]string) {
+	t.Helper()
+	for name, target := range links {
+		p := filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.Symlink(target, p)); err != nil {
 			t.Fatal(err)
 		}
 	}
