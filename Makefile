@@ -62,15 +62,16 @@ bench: build
 attacks: # without each layer in turn
 	go test -tags ctxagent_weaken -count=1 -v -timeout 30m -run '^TestWriteTable$$' ./internal/sandbox/attacks
 
-# At length: recovery killed at each of its steps, 50 guests killed, ten seconds of storm.
+# At length: recovery killed at each of its steps, 50 guests killed, ten seconds of storm, each
+# network manager with each family, late cables and flapping links.
 soak:
 	@test/setup.sh test
 	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 60m -run 'Killed|PowerCut|Storm' ./internal/journal ./internal/netwait
-	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 120m -run 'Killed' ./test/guest
+	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 120m -run 'Killed|Networks|Carrier|Flaps|Cable' ./test/guest
 
 fuzz:
 	for t in FuzzVolume:iso9660 FuzzFields:iso9660 FuzzUnpack:iso9660 FuzzVolume:fat FuzzTable:partition FuzzUevent:cdrom FuzzSMBIOS:cdrom \
-		FuzzVerify:signature FuzzAssignments:stages FuzzCheck:grammar FuzzParse:policy FuzzWeigh:netwait FuzzReader:manifest; do \
+		FuzzVerify:signature FuzzAssignments:stages FuzzCheck:grammar FuzzParse:policy FuzzWeigh:netwait FuzzRequest:relay FuzzSOCKS:relay FuzzReader:manifest; do \
 		go test -run '^$$' -fuzz "^$${t%:*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./internal/$${t#*:} || exit 1; \
 	done
 

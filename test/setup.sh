@@ -39,6 +39,7 @@ needs() {
 		curl            curl                                find the way out by a proxy
 		wget            wget                                the same, another client
 		python3-pip     pip3                                the same, a third
+		dnsmasq-base    dnsmasq                             be a site's DHCP, DNS and router
 		shellcheck      shellcheck                          check the shell scripts
 		zsh             zsh                                 read the completions for zsh
 		fish            fish                                read the completions for fish

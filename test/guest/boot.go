@@ -166,6 +166,9 @@ func (c *Config) run(ctx context.Context, work string, result *Result) error {
 	var diagnostics bytes.Buffer
 	cmd := exec.CommandContext(ctx, qemu, c.args(work)...)
 	cmd.Stdout, cmd.Stderr = out, &diagnostics
+	if c.Network != nil && c.Network.Tap != nil {
+		cmd.ExtraFiles = []*os.File{c.Network.Tap} // its descriptor 3
+	}
 	cmd.WaitDelay = waitDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()

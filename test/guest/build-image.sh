@@ -23,6 +23,9 @@ packages=linux-image-cloud-amd64,systemd,systemd-sysv,udev,kmod,rsyslog,iproute2
 enabled='systemd-networkd rsyslog'
 # What the base image has beside that.
 base_packages=prometheus-node-exporter,munge,slurmd,slurm-client,openssh-server,cron
+# The other network managers. They are masked, with what they start; TestNetworks unmasks
+# the one that it wants.
+base_packages+=,ifupdown,isc-dhcp-client,network-manager
 base_enabled='prometheus-node-exporter munge slurmd'
 image_size=1G
 
@@ -39,6 +42,9 @@ masked=(
 	prometheus-node-exporter-apt.timer prometheus-node-exporter-ipmitool-sensor.timer
 	prometheus-node-exporter-mellanox-hca-temp.timer
 	prometheus-node-exporter-nvme.timer prometheus-node-exporter-smartmon.timer
+	networking.service ifupdown-pre.service
+	NetworkManager.service NetworkManager-dispatcher.service NetworkManager-wait-online.service
+	dbus.socket dbus.service polkit.service systemd-logind.service
 )
 
 say() { printf 'build-image: %s\n' "$*"; }
@@ -88,6 +94,7 @@ configure() {
 	printf '127.0.0.1 localhost\n127.0.1.1 guest\n' >"$1/etc/hosts"
 	echo 0123456789abcdef0123456789abcdef >"$1/etc/machine-id"
 	: >"$1/etc/fstab"
+	rm -f "$1/etc/resolv.conf" # it is the build machine's
 	mkdir -p "$1/etc/systemd/network" "$1/etc/systemd/journald.conf.d"
 	printf '[Match]\nName=en* eth*\n\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n' \
 		>"$1/etc/systemd/network/80-dhcp.network"

@@ -96,6 +96,11 @@ func (m *Monitor) Insert(drive, iso string) error {
 		"id": drive, "filename": iso, "format": "raw", "read-only-mode": "read-only", "force": true})
 }
 
+// SetLink plugs the network card's cable in, or pulls it out.
+func (m *Monitor) SetLink(up bool) error {
+	return m.Do("set_link", map[string]any{"name": "net", "up": up})
+}
+
 // Faults are the answers of QEMU that were errors.
 func (m *Monitor) Faults() []string {
 	m.mu.Lock()

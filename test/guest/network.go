@@ -5,15 +5,16 @@ package guest
 import (
 	"fmt"
 	"net"
+	"os"
 	"strings"
 )
 
-// Network is the guest's network: DHCP gives it the address .15 of Net, and it reaches
-// nothing but Services. No packet of it leaves the host.
+// Network is the guest's network: QEMU's own, in which DHCP gives it the address .15 of
+// Net and it reaches nothing but Services, or whatever is at the other end of Tap. No
+// packet of it leaves the host.
 type Network struct {
-	Net      string // a /24 such as "192.0.2.0/24"; "" is 10.0.2.0/24
-	Net6     string // a prefix of 64 bits such as "fd00:db8::", told by router advertisements; "" is none
-	Only6    bool   // no IPv4
+	Net      string   // a /24 such as "192.0.2.0/24"; "" is 10.0.2.0/24
+	Tap      *os.File // of a tap device, in place of all else here
 	Services []Service
 	Forwards []Forward
 }
@@ -46,18 +47,13 @@ func FreePort() (int, error) {
 // option is the value of -netdev. A service starts busybox's nc for each connection: a
 // guestfwd to a socket would be one connection for the whole life of the guest.
 func (n *Network) option(busybox string) string {
+	if n.Tap != nil {
+		return "tap,id=net,fd=3"
+	}
 	var b strings.Builder
 	b.WriteString("user,id=net,restrict=on")
 	if n.Net != "" {
 		b.WriteString(",net=" + n.Net)
-	}
-	if n.Net6 != "" {
-		b.WriteString(",ipv6=on,ipv6-prefixlen=64,ipv6-prefix=" + n.Net6)
-	}
-	if n.Only6 {
-		b.WriteString(",ipv4=off")
-	} else if n.Net6 != "" {
-		b.WriteString(",ipv4=on") // ipv6=on alone switches it off
 	}
 	for _, f := range n.Forwards {
 		fmt.Fprintf(&b, ",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)

@@ -43,8 +43,11 @@ type receipt struct {
 	Refusals []struct{ Path, Unit, Rule string }
 	Units    []struct{ Unit, Action, Result string }
 	Disc     struct{ Device, Label, Digest string }
-	Network  struct{ Interface, Address, Gateway string }
-	Script   struct {
+	Network  struct {
+		Interface, Address, Gateway string
+		Events                      int
+	}
+	Script struct {
 		ExitStatus *int   `json:"exit_status"`
 		OutputTail string `json:"output_tail"`
 	}

@@ -102,6 +102,12 @@ func serve(t *testing.T, handle func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveOn(t, listener, handle)
+	return listener.Addr().String()
+}
+
+// serveOn is serve for a listener that is there.
+func serveOn(t *testing.T, listener net.Listener, handle func(net.Conn)) {
 	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
@@ -115,7 +121,6 @@ func serve(t *testing.T, handle func(net.Conn)) string {
 			}()
 		}
 	}()
-	return listener.Addr().String()
 }
 
 // poll asks for url until it is answered or ctx ends, and returns the body. There is no
