@@ -90,6 +90,19 @@ func TestHoldReleasesTheCommand(t *testing.T) {
 	t.Logf("from the release to the start: %v", res.Started.Sub(res.Released))
 }
 
+// TestHoldThatIsOverAtOnce: the release comes right behind the configuration,
+// while that is still being read.
+func TestHoldThatIsOverAtOnce(t *testing.T) {
+	res := run(t, newRoot(t), `echo "$CTX_EARLY"`, func(s *Spec) {
+		s.Hold = func(context.Context) ([]string, func(), error) {
+			return []string{"CTX_EARLY=192.0.2.7"}, func() {}, nil
+		}
+	})
+	if res.Output != "192.0.2.7\n" {
+		t.Errorf("output %q; want Hold's variable", res.Output)
+	}
+}
+
 func TestHoldsErrorStartsNothing(t *testing.T) {
 	why := errors.New("no network")
 	spec := Spec{
