@@ -70,7 +70,7 @@ soak:
 	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 120m -run 'Killed|Networks|Carrier|Flaps|Cable' ./test/guest
 
 fuzz:
-	for t in FuzzVolume:iso9660 FuzzFields:iso9660 FuzzUnpack:iso9660 FuzzVolume:fat FuzzTable:partition FuzzUevent:cdrom FuzzSMBIOS:cdrom \
+	for t in FuzzVolume:iso9660 FuzzFields:iso9660 FuzzUnpack:iso9660 FuzzVolume:fat FuzzTable:partition FuzzUevent:cdrom FuzzSMBIOS:cdrom FuzzParse:vendordata \
 		FuzzVerify:signature FuzzAssignments:stages FuzzCheck:grammar FuzzParse:policy FuzzWeigh:netwait FuzzRequest:relay FuzzSOCKS:relay FuzzReader:manifest; do \
 		go test -run '^$$' -fuzz "^$${t%:*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./internal/$${t#*:} || exit 1; \
 	done

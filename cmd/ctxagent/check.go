@@ -123,7 +123,7 @@ func rehearse(ctx context.Context, m *stages.Machine, media []string, seen *obse
 		first.Clock.EndedMonotonic = stages.Monotonic()
 		return []*report.Receipt{first}, nil
 	}
-	if err := seen.lint(files.FS(), p, d.Flavour); err != nil {
+	if err := seen.lint(files.FS(), p, d); err != nil {
 		return nil, err
 	}
 	if seen.lintOnly {

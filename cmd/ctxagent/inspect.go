@@ -27,6 +27,7 @@ type inspected struct {
 	Device   string  `json:"device"`
 	Label    string  `json:"label"`
 	Flavour  string  `json:"flavour"`
+	Contract string  `json:"contract"` // what makes it a context disc; "" if nothing does
 	Digest   string  `json:"digest"`
 	Unusable string  `json:"unusable,omitempty"` // why a guest would not use it
 	Entries  []entry `json:"entries"`            // sorted by path
@@ -81,7 +82,7 @@ func inspect(args []string, stdout io.Writer) error {
 }
 
 func describe(d *cdrom.Disc) inspected {
-	out := inspected{Device: d.Device, Label: d.Label, Flavour: d.Flavour, Digest: d.Digest, Entries: []entry{}}
+	out := inspected{Device: d.Device, Label: d.Label, Flavour: d.Flavour, Contract: d.Contract, Digest: d.Digest, Entries: []entry{}}
 	if err := d.Usable(); err != nil {
 		out.Unusable = err.Error()
 	}
@@ -103,7 +104,11 @@ func describe(d *cdrom.Disc) inspected {
 // page shows the disc to a person. Names are quoted: they are the disc's, and
 // may hold what acts on a terminal.
 func (d inspected) page(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s disc %q labelled %q, %d entries\ndigest %s\n", d.Flavour, d.Device, d.Label, len(d.Entries), d.Digest)
+	contract := "no context disc"
+	if d.Contract != "" {
+		contract = "a context disc by the contract " + d.Contract
+	}
+	_, err := fmt.Fprintf(w, "%s disc %q labelled %q, %d entries: %s\ndigest %s\n", d.Flavour, d.Device, d.Label, len(d.Entries), contract, d.Digest)
 	for _, e := range d.Entries {
 		if err != nil {
 			return err

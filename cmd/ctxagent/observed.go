@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ctxagent/ctxagent/internal/cdrom"
 	"github.com/ctxagent/ctxagent/internal/lint"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
@@ -38,11 +39,11 @@ type fileDiff struct {
 	Lines []string `json:"lines"` // of a unified diff
 }
 
-// lint reads the disc's scripts before they are run.
-func (o *observed) lint(disc fs.FS, p *policy.Policy, flavour string) (err error) {
-	o.Findings, err = lint.Disc(disc, lint.Options{
+// lint reads the disc's scripts, in files, before they are run.
+func (o *observed) lint(files fs.FS, p *policy.Policy, d *cdrom.Disc) (err error) {
+	o.Findings, err = lint.Disc(files, lint.Options{
 		Refused: func(name string) string { return p.Explain(name).Always },
-		Modes:   flavour == "directory" || flavour == "rock ridge",
+		Modes:   (d.Flavour == "directory" || d.Flavour == "rock ridge") && d.Contract == "hepix", // vendor data has none
 	})
 	return err
 }

@@ -157,5 +157,5 @@ func version() string {
 
 // discReport is what a receipt says of a disc.
 func discReport(d *cdrom.Disc) report.Disc {
-	return report.Disc{Device: d.Device, Label: d.Label, Flavour: d.Flavour, Digest: d.Digest, Signer: d.Signer}
+	return report.Disc{Device: d.Device, Label: d.Label, Flavour: d.Flavour, Contract: d.Contract, Digest: d.Digest, Signer: d.Signer}
 }

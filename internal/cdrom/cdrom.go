@@ -10,7 +10,8 @@
 //
 // A disc is a context disc when its root directory holds prolog.sh or epilog.sh,
 // or init.sh or context.sh as at CERN and in OpenNebula (HEPiX Virtualisation
-// Working Group book, "Contextualisation proposal").
+// Working Group book, "Contextualisation proposal"). An OpenStack config drive is
+// one when its vendor data, the site's half, says so; the rest of it is not read.
 package cdrom
 
 import (
@@ -83,6 +84,9 @@ type Disc struct {
 	Device  string // path of the device, file or directory
 	Label   string // volume identifier (ECMA-119 8.4.7), trimmed
 	Flavour string // "rock ridge", "joliet", "plain", "fat12", "fat16", "fat32" or "directory"
+	// Contract is what makes it a context disc: "hepix" or "openstack vendor data",
+	// of which Files are the site's half; "" if it is none.
+	Contract string
 	// Digest is the SHA-256, in hex, over one line for each entry in the order
 	// of their paths: type, quoted path, and the file's SHA-256 or the quoted
 	// link target. The same tree has the same digest on every kind of disc.
@@ -173,12 +177,15 @@ func (f Finder) Inspect(name string) (*Disc, error) {
 		return nil, &UnusableError{Device: name, Err: err}
 	}
 	defer func() { _ = closeAll(media) }()
-	chosen := media
-	if len(media) > 1 {
-		chosen = slices.DeleteFunc(slices.Clone(media), func(m *medium) bool {
-			note, err := f.recognise(m)
-			return err == nil && note != ""
-		})
+	var chosen []*medium
+	for _, m := range media {
+		note, err := f.recognise(m)
+		if err != nil {
+			return nil, &UnusableError{Device: m.device, Err: err}
+		}
+		if note == "" {
+			chosen = append(chosen, m)
+		}
 	}
 	if len(chosen) == 0 {
 		chosen = media

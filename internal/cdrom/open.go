@@ -14,12 +14,14 @@ import (
 	"github.com/ctxagent/ctxagent/internal/fat"
 	"github.com/ctxagent/ctxagent/internal/iso9660"
 	"github.com/ctxagent/ctxagent/internal/partition"
+	"github.com/ctxagent/ctxagent/internal/vendordata"
 )
 
 // medium is a file tree on a disc, open.
 type medium struct {
 	device, label, flavour string
-	tree                   fs.FS
+	contract               string // what makes it a context disc, by recognise
+	tree                   fs.FS  // of what the contract reads
 	io.Closer
 }
 
@@ -77,8 +79,16 @@ func (f Finder) contexts(file string, partitions bool) ([]*medium, string, error
 	return nil, strings.Join(notes, "; "), nil
 }
 
-// recognise says why an open medium is no context disc, or "".
-func (f Finder) recognise(m *medium) (string, error) {
+// The contracts by which a disc can be a context disc: scripts in its root
+// directory, or the vendor data of an OpenStack config drive.
+const (
+	hepix     = "hepix"
+	openStack = "openstack vendor data"
+)
+
+// recognise notes which contract makes an open medium a context disc, or says
+// why none does.
+func (f Finder) recognise(m *medium) (note string, err error) {
 	entries, err := fs.ReadDir(m.tree, ".")
 	if err != nil {
 		return "", err
@@ -86,12 +96,32 @@ func (f Finder) recognise(m *medium) (string, error) {
 	there := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 		return slices.ContainsFunc(markers, func(n string) bool { return sameName(e.Name(), n) })
 	})
-	switch {
-	case !there:
-		return fmt.Sprintf("a %s disc labelled %q with neither prolog.sh nor epilog.sh in its root directory", m.flavour, m.label), nil
-	case f.Label != "" && m.label != f.Label:
+	if there {
+		m.contract = hepix
+	} else if note, err = f.vendorData(m); err != nil || note != "" {
+		return note, err
+	}
+	if f.Label != "" && m.label != f.Label {
 		return fmt.Sprintf("its label is %q and the policy demands %q", m.label, f.Label), nil
 	}
+	return "", nil
+}
+
+// vendorData puts the site's half of a config drive in the place of a medium's
+// tree. A directory, which has no label, may stand for a drive.
+func (f Finder) vendorData(m *medium) (note string, err error) {
+	if !sameName(m.label, vendordata.Label) && m.flavour != flavourDirectory {
+		return fmt.Sprintf("a %s disc labelled %q with neither prolog.sh nor epilog.sh in its root directory", m.flavour, m.label), nil
+	}
+	tree, err := vendordata.Open(m.tree, f.MaxFiles)
+	switch {
+	case err != nil:
+		return "", err
+	case tree == nil:
+		return fmt.Sprintf("a %s disc labelled %q with neither prolog.sh nor epilog.sh in its root directory, nor a key %q in the vendor data of OpenStack",
+			m.flavour, m.label, vendordata.Key), nil
+	}
+	m.contract, m.tree = openStack, tree
 	return "", nil
 }
 
@@ -107,7 +137,7 @@ func (f Finder) open(file string, partitions bool) (_ []*medium, note string, er
 		if err != nil {
 			return nil, "", err
 		}
-		return []*medium{{device: file, flavour: "directory", tree: directory{dir.FS(), dir}, Closer: dir}}, "", nil
+		return []*medium{{device: file, flavour: flavourDirectory, tree: directory{dir.FS(), dir}, Closer: dir}}, "", nil
 	}
 	disc, note, err := openDisc(file)
 	if err != nil || note != "" {
@@ -212,6 +242,8 @@ func (f Finder) volume(r io.ReaderAt, size int64) (*medium, error) {
 	}
 	return nil, err
 }
+
+const flavourDirectory = "directory"
 
 // directory is a directory tree of this machine, in place of a disc. Somebody
 // may change it while it is read.

@@ -72,7 +72,7 @@ func (f Finder) read(m *medium, into *os.Root) (*Disc, error) {
 // list takes in all of a tree but the contents. A disc that is over a limit is
 // refused before a byte of a file is read.
 func (f Finder) list(m *medium) (*Disc, error) {
-	d := &Disc{Device: m.device, Label: m.label, Flavour: m.flavour}
+	d := &Disc{Device: m.device, Label: m.label, Flavour: m.flavour, Contract: m.contract}
 	room := f.MaxBytes
 	err := fs.WalkDir(m.tree, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || name == "." {

@@ -74,7 +74,7 @@ func (p *page) htmlStage(r *Receipt) {
 	row("why", esc(r.Error))
 	row("when", r.Clock.Started.Format("2006-01-02 15:04:05 MST")+fmt.Sprintf(", exit status %d, %d ms", r.ExitCode, r.Durations["total"]))
 	if d := r.Disc; d != nil {
-		row("disc", fmt.Sprintf("<code>%s</code>, label <code>%s</code>, %s, digest <code>%s</code>", esc(d.Device), esc(d.Label), esc(d.Flavour), esc(d.Digest)))
+		row("disc", fmt.Sprintf("<code>%s</code>, label <code>%s</code>, %s, %s, digest <code>%s</code>", esc(d.Device), esc(d.Label), esc(d.Flavour), esc(d.Contract), esc(d.Digest)))
 	}
 	if n := r.Network; n != nil && n.Address == "" {
 		row("network", esc(fmt.Sprintf("not up after %d ms and %d events: %s", n.WaitedMS, n.Events, n.Missing)))

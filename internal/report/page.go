@@ -62,7 +62,7 @@ func (p *page) head(r *Receipt) {
 		p.f("  why       %s\n", OneLine(r.Error))
 	}
 	if d := r.Disc; d != nil {
-		p.f("  disc      %s, label %q, %s, digest %.16s…\n", OneLine(d.Device), d.Label, d.Flavour, d.Digest)
+		p.f("  disc      %s, label %q, %s, %s, digest %.16s…\n", OneLine(d.Device), d.Label, d.Flavour, d.Contract, d.Digest)
 	}
 	if n := r.Network; n != nil && n.Address == "" {
 		missing := ": " + OneLine(n.Missing)

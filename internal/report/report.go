@@ -82,13 +82,15 @@ type Receipt struct {
 	Agent       Agent            `json:"agent"`
 }
 
-// Disc is the context disc. Signer is who signed it, by media.signature.
+// Disc is the context disc. Contract is what makes it one; Signer is who signed
+// it, by media.signature.
 type Disc struct {
-	Device  string `json:"device"`
-	Label   string `json:"label"`
-	Flavour string `json:"flavour"`
-	Digest  string `json:"digest"`
-	Signer  string `json:"signer"`
+	Device   string `json:"device"`
+	Label    string `json:"label"`
+	Flavour  string `json:"flavour"`
+	Contract string `json:"contract"`
+	Digest   string `json:"digest"`
+	Signer   string `json:"signer"`
 }
 
 // Script is the stage's script and what became of it. ExitStatus is absent

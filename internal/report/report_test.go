@@ -25,7 +25,7 @@ func full() *Receipt {
 	status := 0
 	return &Receipt{
 		Stage: "epilog", Outcome: Applied, ExitCode: 0, Rehearsal: true, Error: "an error", Warnings: []string{"a warning"},
-		Disc:   &Disc{Device: "/dev/sr0", Label: "CONTEXT", Flavour: "rock ridge", Digest: "d15c", Signer: "nobody"},
+		Disc:   &Disc{Device: "/dev/sr0", Label: "CONTEXT", Flavour: "rock ridge", Contract: "hepix", Digest: "d15c", Signer: "nobody"},
 		Script: &Script{Path: "epilog.sh", Digest: "5c41", ExitStatus: &status, Signal: "SIGTERM", OutputTail: "<a> & b\n", OutputLost: 7, LeftOver: []string{`"sleep"`}, ReadOnly: []string{"/boot/efi"}},
 		Changes: []Change{
 			{Path: "/etc/rsyslog.d/a.conf", Op: policy.Modify, Type: policy.File, Class: "syslog", Rule: "/etc/rsyslog.d/*.conf", Mode: "0644", UID: 1, GID: 2, Size: 3, SHA256Before: "aa", SHA256After: "bb"},

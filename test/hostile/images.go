@@ -27,7 +27,7 @@ func Images() []Image {
 		}
 		out = append(out, Image{"iso: " + v.Name, v.Disc.Image, want})
 	}
-	return slices.Concat(out, large(), contexts(), fats(), tables())
+	return slices.Concat(out, large(), contexts(), configDrives(), fats(), tables())
 }
 
 // large are volumes that cost a careless reader time or memory.
