@@ -133,18 +133,28 @@ func (a *agent) prolog(ctx context.Context, r *report.Receipt) {
 		r.End(report.Failed, err)
 		return
 	}
-	d, ok := a.find(ctx, r, time.Duration(a.policy.Media.Wait))
+	m := a.machine()
+	defer m.Close()
+	// A disc that is sure to come is waited for with the confinement set up.
+	prepare := func() {
+		if err := m.Prepare(ctx, filepath.Join(a.path, filesDir)); err != nil {
+			a.log.Warn("the confinement is set up once the disc is there", "stage", r.Stage, "err", err)
+		}
+	}
+	d, ok := a.find(ctx, r, time.Duration(a.policy.Media.Wait), prepare)
 	switch {
 	case ok:
-		a.stage(ctx, d, r)
+		a.stage(ctx, m, d, r)
 	case r.Outcome == report.NoMedia:
+		m.Close() // before the root is changed beneath it
 		a.absent(r)
 	}
 }
 
 // find looks for the disc and puts its content into filesDir. If there is no
-// usable one the receipt says how it ended, and ok is false.
-func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration) (_ *cdrom.Disc, ok bool) {
+// usable one the receipt says how it ended, and ok is false. Waiting is called
+// when a disc that was announced is not there yet.
+func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration, waiting func()) (_ *cdrom.Disc, ok bool) {
 	began := time.Now()
 	defer func() { r.Durations["media"] = time.Since(began).Milliseconds() }()
 	files, err := a.root.OpenRoot(filesDir)
@@ -154,6 +164,7 @@ func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration)
 	}
 	defer files.Close()
 	finder := newFinder(a.policy, a.media, wait)
+	finder.Waiting = waiting
 	verifySigned(&finder, a.policy, a.root)
 	d, err := finder.Find(ctx, files)
 	if err != nil {
@@ -215,17 +226,23 @@ func endMedia(r *report.Receipt, err error) {
 // waited for where the disc has something to do with it.
 func (a *agent) epilog(ctx context.Context, r *report.Receipt) {
 	before, err := report.Read(a.root, runDir, stages.Prolog)
+	if err := freshDirs(a.root, workDir); err != nil {
+		r.End(report.Failed, err)
+		return
+	}
+	m := a.machine()
+	m.Await, m.Local = a.await, netwait.Local
 	switch {
 	case len(a.media) > 0: // somebody at a desk names the disc anew
 		if err := freshDirs(a.root, discDir, filesDir); err != nil {
 			r.End(report.Failed, err)
 			return
 		}
-		d, ok := a.find(ctx, r, 0)
+		d, ok := a.find(ctx, r, 0, nil)
 		if ok && before != nil && before.ExitCode != 0 && before.Disc != nil && before.Disc.Digest == d.Digest {
 			notAfter(r, before)
 		} else if ok {
-			a.stage(ctx, d, r)
+			a.stage(ctx, m, d, r)
 		}
 	case errors.Is(err, os.ErrNotExist):
 		r.End(report.Failed, fmt.Errorf("no receipt of the prolog in /%s: `ctxagent run prolog` comes first", runDir))
@@ -244,7 +261,7 @@ func (a *agent) epilog(ctx context.Context, r *report.Receipt) {
 			r.End(report.Failed, err)
 			return
 		}
-		a.stage(ctx, d, r)
+		a.stage(ctx, m, d, r)
 	}
 }
 
@@ -261,7 +278,7 @@ func (a *agent) late(ctx context.Context, r *report.Receipt) {
 		r.End(report.Failed, err)
 		return
 	}
-	d, found := a.find(ctx, r, 0)
+	d, found := a.find(ctx, r, 0, nil)
 	if err := freshDirs(a.root, discDir, filesDir); err != nil {
 		r.End(report.Failed, err)
 		return
@@ -273,22 +290,19 @@ func (a *agent) late(ctx context.Context, r *report.Receipt) {
 	}
 }
 
-// stage runs the stage's script.
-func (a *agent) stage(ctx context.Context, d *cdrom.Disc, r *report.Receipt) {
-	disc := discReport(d)
-	r.Disc = &disc
-	if err := freshDirs(a.root, workDir); err != nil {
-		r.End(report.Failed, err)
-		return
-	}
-	m := &stages.Machine{
+// machine is what a stage works on. workDir is empty then.
+func (a *agent) machine() *stages.Machine {
+	return &stages.Machine{
 		Root: a.root, RootPath: a.path, Work: filepath.Join(a.path, workDir), Policy: a.policy, Activate: a.activate,
 		Journal: a.journal, ID: machineID(a.root), FileState: fileState(a.path),
 		Line: func(stage, line string) { a.log.Info("script: "+line, "stage", stage) },
 	}
-	if r.Stage == stages.Epilog {
-		m.Await, m.Local = a.await, netwait.Local
-	}
+}
+
+// stage runs the stage's script.
+func (a *agent) stage(ctx context.Context, m *stages.Machine, d *cdrom.Disc, r *report.Receipt) {
+	disc := discReport(d)
+	r.Disc = &disc
 	m.Run(ctx, stages.Context{Disc: disc, Dir: filepath.Join(a.path, filesDir), Script: d.Script}, r)
 }
 

@@ -73,6 +73,10 @@ type Finder struct {
 	Verify        func(manifest, signature []byte) (string, error)
 	AllowUnsigned bool
 
+	// Waiting, if set, is called once, when a disc that the host has announced is
+	// not there at the first look.
+	Waiting func()
+
 	Sys, Dev, Run string // "/sys", "/dev", "/run"
 	// Events subscribes to what may bring a disc: a value hints that something
 	// changed. It ends with its context.
@@ -224,6 +228,10 @@ func (f Finder) search(ctx context.Context) (scanned, error) {
 		awaited := f.Expect == Awaited && len(s.found) == 0 && s.err == nil
 		if !s.notReady && !awaited && !f.probing() {
 			return s, nil
+		}
+		if awaited && f.Waiting != nil {
+			f.Waiting()
+			f.Waiting = nil
 		}
 		var poll <-chan time.Time
 		if s.notReady || awaited && f.silent() {

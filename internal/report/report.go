@@ -206,7 +206,7 @@ type Clock struct {
 	Started           time.Time `json:"started"`
 	StartedMonotonic  int64     `json:"started_monotonic_us"`
 	DiscMonotonic     int64     `json:"disc_monotonic_us,omitempty"`     // the uevent that brought the disc, if it was not there at first
-	ReleasedMonotonic int64     `json:"released_monotonic_us,omitempty"` // the wait for the network was over
+	ReleasedMonotonic int64     `json:"released_monotonic_us,omitempty"` // the wait for the network, or for a disc, was over
 	ScriptMonotonic   int64     `json:"script_monotonic_us,omitempty"`
 	EndedMonotonic    int64     `json:"ended_monotonic_us"`
 }

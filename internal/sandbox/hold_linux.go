@@ -10,13 +10,13 @@ import (
 // feed writes the configuration and, when hold returns, the release. It returns
 // hold's error, unless the end of ctx is behind it: that has its own cause. If
 // init is gone, its end says more than EPIPE.
-func (p *process) feed(ctx context.Context, conf []byte, hold func(context.Context) ([]string, func(), error), res *Result) error {
+func (p *process) feed(ctx context.Context, conf []byte, hold func(context.Context) (Release, error), res *Result) error {
 	defer p.conf.Close() // without a release, init ends
 	_, _ = p.conf.Write(conf)
 	if hold == nil {
 		return nil
 	}
-	env, then, err := hold(ctx)
+	r, err := hold(ctx)
 	if err != nil && ctx.Err() != nil {
 		return nil
 	}
@@ -24,9 +24,11 @@ func (p *process) feed(ctx context.Context, conf []byte, hold func(context.Conte
 		return err
 	}
 	res.Released = time.Now()
-	_, _ = p.conf.Write(release{env}.bytes())
+	_, _ = p.conf.Write(r.bytes())
 	_ = p.conf.Close() // init reads to the end
-	then()
+	if r.Then != nil {
+		r.Then()
+	}
 	return nil
 }
 
@@ -42,5 +44,9 @@ func (in *inside) awaitRelease() error {
 		return err
 	}
 	in.conf.Spec.Env = append(in.conf.Spec.Env, r.Env...)
-	return nil
+	if len(r.Command) == 0 {
+		return nil
+	}
+	in.conf.Spec.Command, in.conf.Spec.Else = r.Command, r.Else
+	return in.findCommand()
 }

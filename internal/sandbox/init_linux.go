@@ -153,7 +153,7 @@ func (in *inside) readConfig() error {
 			return fmt.Errorf("%q is not absolute", p)
 		}
 	}
-	if len(s.Command) == 0 || s.Bytes <= 0 || s.Inodes <= 0 || s.Processes <= 0 || s.Memory <= 0 {
+	if len(s.Command) == 0 && !in.conf.Hold || s.Bytes <= 0 || s.Inodes <= 0 || s.Processes <= 0 || s.Memory <= 0 {
 		return errors.New("the command or a limit is missing")
 	}
 	syscall.Umask(0)
@@ -161,8 +161,12 @@ func (in *inside) readConfig() error {
 	return nil
 }
 
-// findCommand takes the first command whose program is in the view.
+// findCommand takes the first command whose program is in the view; one that is
+// not known yet comes with the release.
 func (in *inside) findCommand() error {
+	if len(in.conf.Spec.Command) == 0 {
+		return nil
+	}
 	var tried []string
 	for _, argv := range append([][]string{in.conf.Spec.Command}, in.conf.Spec.Else...) {
 		if exe, ok := lookPath(argv[0], in.conf.Spec.Env); ok {
@@ -224,6 +228,9 @@ func (in *inside) closeDescriptors() error {
 
 // command starts the command and waits for it, reaping what it orphans.
 func (in *inside) command() error {
+	if len(in.argv) == 0 {
+		return fmt.Errorf("%w: the release has none", errExec)
+	}
 	syscall.Umask(0o022)
 	pid, err := syscall.ForkExec(in.exe, in.argv, &syscall.ProcAttr{
 		Dir:   ContextDir,

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -69,13 +70,13 @@ func TestHoldReleasesTheCommand(t *testing.T) {
 	const late = 300 * time.Millisecond
 	var after time.Time
 	res := run(t, newRoot(t), `echo "$CTX_LATE"`, func(s *Spec) {
-		s.Hold = func(context.Context) ([]string, func(), error) {
+		s.Hold = func(context.Context) (Release, error) {
 			time.Sleep(late)
 			then := func() {
 				time.Sleep(late) // nobody waits for it
 				after = time.Now()
 			}
-			return []string{"CTX_LATE=192.0.2.7\nbyte \xff"}, then, nil
+			return Release{Env: []string{"CTX_LATE=192.0.2.7\nbyte \xff"}, Then: then}, nil
 		}
 	})
 	if res.Output != "192.0.2.7\nbyte \xff\n" {
@@ -107,16 +108,52 @@ func TestHoldsErrorStartsNothing(t *testing.T) {
 	why := errors.New("no network")
 	spec := Spec{
 		Root: newRoot(t), Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Command: []string{"/bin/sh", "-c", "echo LEAK"},
-		Hold: func(context.Context) ([]string, func(), error) { return nil, nil, why },
+		Hold: func(context.Context) (Release, error) { return Release{}, why },
 	}
 	if _, err := Run(t.Context(), spec); !errors.Is(err, why) || errors.Is(err, ErrUnsupported) {
 		t.Errorf("Run = %v; want Hold's error", err)
 	}
 }
 
+// The command, and what is on its disc, may come with the release: all of the
+// confinement stood before there was either.
+func TestReleaseBringsTheCommand(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		release Release
+		output  string
+		is      error
+	}{
+		{"a command", Release{Command: []string{"/bin/sh", "-c", `cat late "$@"`, "sh", "/byte\xff"}}, "came late\ncat: ", nil},
+		{"by the PATH of the release", Release{Command: []string{"sh", "-c", "cat late"}, Env: []string{"PATH=/bin"}}, "came late\n", nil},
+		{"the second one", Release{Command: []string{"/bin/none"}, Else: [][]string{{"/bin/cat", "late"}}}, "came late\n", nil},
+		{"none that is there", Release{Command: []string{"/bin/none"}}, "", ErrNotFound},
+		{"none at all", Release{}, "", errExec},
+	} {
+		spec := Spec{Root: newRoot(t), Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20}
+		spec.Hold = func(context.Context) (Release, error) {
+			time.Sleep(200 * time.Millisecond)
+			return tt.release, os.WriteFile(filepath.Join(spec.Context, "late"), []byte("came late\n"), 0o644)
+		}
+		res, err := Run(t.Context(), spec)
+		switch {
+		case tt.is == errExec && (err == nil || !strings.Contains(err.Error(), errExec.Error())), tt.is == ErrNotFound && !errors.Is(err, ErrNotFound):
+			t.Errorf("%s: Run = %v; want %v", tt.name, err, tt.is)
+		case tt.is == nil && (err != nil || !strings.HasPrefix(res.Output, tt.output) || !res.Confined.Before(res.Released)):
+			t.Errorf("%s: Run = %+v, %v; want %q", tt.name, res, err, tt.output)
+		}
+		if err == nil {
+			err = res.Close()
+		}
+		if tt.is == nil && err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestHoldEndsWithItsCause: nothing is waited for that cannot run any more.
 func TestHoldEndsWithItsCause(t *testing.T) {
-	forever := func(ctx context.Context) ([]string, func(), error) { <-ctx.Done(); return nil, nil, ctx.Err() }
+	forever := func(ctx context.Context) (Release, error) { <-ctx.Done(); return Release{}, ctx.Err() }
 	spec := Spec{Root: newRoot(t), Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 64, Memory: 64 << 20, Command: []string{"/bin/sh"}, Hold: forever}
 	began := time.Now()
 	none := spec

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
@@ -152,5 +153,39 @@ func TestSeparateFileSystems(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "var/lib/file")); err == nil {
 		t.Error("the script wrote to the real /var")
+	}
+}
+
+// TestContextIsAlsoAt: the second place of the context is one that the root
+// leaves free, and nothing is written there.
+func TestContextIsAlsoAt(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		make  func(root string) error
+		shown bool
+	}{
+		{"no such directory", func(string) error { return nil }, false},
+		{"an empty directory", func(root string) error { return os.Mkdir(filepath.Join(root, "mnt"), 0o755) }, true},
+		{"a directory with something in it", func(root string) error { return os.MkdirAll(filepath.Join(root, "mnt/disk"), 0o755) }, false},
+		{"a file", func(root string) error { return os.WriteFile(filepath.Join(root, "mnt"), nil, 0o644) }, false},
+		{"a link to an empty directory", func(root string) error {
+			return errors.Join(os.MkdirAll(filepath.Join(root, "var/mnt"), 0o755), os.Symlink("var/mnt", filepath.Join(root, "mnt")))
+		}, true},
+		{"a link out of the root", func(root string) error { return os.Symlink("../../../..", filepath.Join(root, "mnt")) }, false},
+		{"a link to itself", func(root string) error { return os.Symlink("mnt", filepath.Join(root, "mnt")) }, false},
+	} {
+		root := newRoot(t)
+		if err := tt.make(root); err != nil {
+			t.Fatal(err)
+		}
+		res := run(t, root, `. /mnt/values 2>/dev/null && echo "$SITE"; echo x >/mnt/new; true`, func(s *Spec) {
+			s.Also = "/mnt"
+			if err := os.WriteFile(filepath.Join(s.Context, "values"), []byte("SITE=here\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if res.Also != tt.shown || strings.Contains(res.Output, "here\n") != tt.shown || tt.shown && !strings.Contains(res.Output, "Read-only") {
+			t.Errorf("%s: shown %v, output %q; want %v", tt.name, res.Also, res.Output, tt.shown)
+		}
 	}
 }

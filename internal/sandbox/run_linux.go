@@ -40,6 +40,7 @@ type message struct {
 	Control     bool     `json:",omitempty"` // with the shim's listening socket
 	Listener    bool     `json:",omitempty"` // with the filter's notification descriptor
 	Relay       bool     `json:",omitempty"` // with the loopback's listening socket
+	Also        bool     `json:",omitempty"` // the context is at Spec.Also
 	Confined    bool     `json:",omitempty"`
 	Started     int64    `json:",omitempty"` // when, by monotonic
 	Ended       bool     `json:",omitempty"`
@@ -286,6 +287,8 @@ func (p *process) listen(res *Result, relay func(*os.File) error) heard {
 				h.failure = fmt.Errorf("%w: %w", ErrUnsupported, err)
 				_ = p.cmd.Process.Kill()
 			}
+		case m.Also:
+			res.Also = true
 		case m.Confined:
 			res.Confined = time.Now()
 		case m.Started != 0:

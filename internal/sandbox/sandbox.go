@@ -35,6 +35,7 @@ type Spec struct {
 	Root    string   // absolute path of the root to show, never written
 	Work    string   // an empty directory outside of what the command needs; a tmpfs is mounted there, in the sandbox's own namespace
 	Context string   // directory that is shown, read-only, at ContextDir
+	Also    string   // a directory of the root where it is shown, too, if that is there and empty; "" for none
 	Command []string // argv; a name without a slash is looked up in Env's PATH
 	// Else are commands to try in turn when the first one is not in the root.
 	Else [][]string
@@ -53,11 +54,18 @@ type Spec struct {
 	// when no process of the command is left; it returns soon after.
 	Relay func(context.Context, net.Listener)
 	// Hold, if set, is called at once, while the confinement is being set up.
-	// The command is started when both are done, with the variables that Hold
-	// returns beside Env, and then is called after that: what can wait until the
-	// command is under way. Hold's error ends Run with nothing started. Its context
-	// ends when there is nothing left to hold.
-	Hold func(context.Context) (env []string, then func(), err error)
+	// The command is started when both are done, as the Release says; Hold's
+	// error ends Run with nothing started. Its context ends when there is nothing
+	// left to hold. What is in Context counts from the release on.
+	Hold func(context.Context) (Release, error)
+}
+
+// Release completes a Spec when its command may start.
+type Release struct {
+	Command []string // with Else in place of the Spec's, if it is not empty
+	Else    [][]string
+	Env     []string // beside the Spec's
+	Then    func()   // what can wait until the command is under way; nil for nothing
 }
 
 // Entry is something that the command sees in place of what the root has. It
@@ -110,6 +118,7 @@ type Result struct {
 	Denied     []Denied // system calls that were refused, by command and call
 	NoMemory   int      // how often Spec.Memory ran out, and ended a process
 	NoProcess  int      // how often Spec.Processes kept one from starting
+	Also       bool     // the context was shown at Spec.Also
 	Unbounded  string   // why Spec.Processes and Spec.Memory hold for each process alone; "" if they hold for all
 	Layers     []Layer
 	Confined   time.Time // when the confinement stood

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
@@ -199,10 +200,35 @@ func (in *inside) mountPrivate() error {
 // showContext binds the disc's content. It can be executed from whatever the
 // host's mount flags are: a noexec /run must not matter.
 func (in *inside) showContext() error {
-	if in.conf.Spec.Context == "" {
+	s := in.conf.Spec
+	if s.Context == "" {
 		return nil
 	}
-	return in.bindIn(in.conf.Spec.Context, ContextDir)
+	if err := in.bindIn(s.Context, ContextDir); err != nil || s.Also == "" {
+		return err
+	}
+	if !in.isEmptyDir(s.Also) {
+		return nil
+	}
+	in.send(message{Also: true})
+	return in.bindIn(s.Context, s.Also)
+}
+
+// isEmptyDir tells whether a path of the view is a directory with nothing in it.
+// What cannot be looked at is none.
+func (in *inside) isEmptyDir(p string) bool {
+	at, err := in.resolve(p)
+	if err != nil {
+		return false
+	}
+	defer at.Close()
+	dir, err := os.Open(at.path() + "/") // a directory or an error
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	_, err = dir.Readdirnames(1)
+	return errors.Is(err, io.EOF)
 }
 
 // showShims puts this binary where scripts call systemctl and its like: over

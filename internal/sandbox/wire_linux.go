@@ -3,9 +3,9 @@
 package sandbox
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -14,11 +14,8 @@ type config struct {
 	Spec  Spec
 	Agent string // path of this binary, for the shims
 	Relay bool   // a loopback listener is wanted
-	Hold  bool   // the command's last variables follow
+	Hold  bool   // a Release follows
 }
-
-// release is what the agent tells sandbox-init when the command may start.
-type release struct{ Env []string }
 
 // The configuration travels as JSON, whose strings are UTF-8. Paths, variables and
 // a script's first line may be any bytes: as []byte they arrive as they are.
@@ -26,13 +23,13 @@ type release struct{ Env []string }
 // which start by building its tables.
 type (
 	wireConfig struct {
-		Root, Work, Context, Agent []byte
-		Command, Env               [][]byte
-		Else                       [][][]byte
-		Show                       []wireEntry
-		Bytes, Memory              int64
-		Inodes, Processes          int
-		Relay, Hold                bool
+		Root, Work, Context, Also, Agent []byte
+		Command, Env                     [][]byte
+		Else                             [][][]byte
+		Show                             []wireEntry
+		Bytes, Memory                    int64
+		Inodes, Processes                int
+		Relay, Hold                      bool
 	}
 	wireEntry struct {
 		Path, Data, From, Target []byte
@@ -44,7 +41,7 @@ type (
 func (c config) MarshalJSON() ([]byte, error) {
 	s := c.Spec
 	w := wireConfig{
-		Root: []byte(s.Root), Work: []byte(s.Work), Context: []byte(s.Context), Agent: []byte(c.Agent),
+		Root: []byte(s.Root), Work: []byte(s.Work), Context: []byte(s.Context), Also: []byte(s.Also), Agent: []byte(c.Agent),
 		Command: octets(s.Command), Env: octets(s.Env),
 		Bytes: s.Bytes, Memory: s.Memory, Inodes: s.Inodes, Processes: s.Processes, Relay: c.Relay, Hold: c.Hold,
 	}
@@ -64,7 +61,7 @@ func (c *config) UnmarshalJSON(b []byte) error {
 	}
 	*c = config{
 		Spec: Spec{
-			Root: string(w.Root), Work: string(w.Work), Context: string(w.Context),
+			Root: string(w.Root), Work: string(w.Work), Context: string(w.Context), Also: string(w.Also),
 			Command: text(w.Command), Env: text(w.Env),
 			Bytes: w.Bytes, Memory: w.Memory, Inodes: w.Inodes, Processes: w.Processes,
 		},
@@ -79,33 +76,52 @@ func (c *config) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// bytes is the release as it travels, after the configuration: each variable with
-// a NUL byte, which none can hold, and one more at the end. Nothing has to be
-// learnt to read it: it is read while the network is up and nothing runs yet.
-func (r release) bytes() []byte {
-	var b []byte
-	for _, v := range r.Env {
-		b = append(append(b, v...), 0)
+// bytes is a release as it travels, after the configuration: words that each end
+// with a NUL byte, which none can hold. The first says how many follow. Nothing
+// has to be learnt to read it: it is read while all is there and nothing runs yet.
+func (r Release) bytes() []byte {
+	words := counted(nil, r.Command)
+	words = append(words, strconv.Itoa(len(r.Else)))
+	for _, argv := range r.Else {
+		words = counted(words, argv)
 	}
-	return append(b, 0)
+	words = append(words, r.Env...)
+	return []byte(strings.Join(counted(nil, words), "\x00") + "\x00")
+}
+
+// counted appends a list behind its length.
+func counted(words, list []string) []string {
+	return append(append(words, strconv.Itoa(len(list))), list...)
 }
 
 // readRelease reads to the end of the pipe. One that ends without a release is
 // the agent's way to say that there will be none.
-func readRelease(from io.Reader) (r release, err error) {
+func readRelease(from io.Reader) (r Release, err error) {
 	b, err := io.ReadAll(from)
 	if err != nil {
 		return r, err
 	}
-	vars, whole := bytes.CutSuffix(b, []byte{0})
-	if whole && len(vars) == 0 {
-		return r, nil
+	text, whole := strings.CutSuffix(string(b), "\x00")
+	words := strings.Split(text, "\x00")
+	if !whole || words[0] != strconv.Itoa(len(words)-1) {
+		return r, errAsked
 	}
-	if vars, last := bytes.CutSuffix(vars, []byte{0}); whole && last {
-		r.Env = strings.Split(string(vars), "\x00")
-		return r, nil
+	r.Command, words = list(words[1:])
+	n, _ := strconv.Atoi(words[0]) // as bytes wrote it
+	words = words[1:]
+	for range n {
+		var argv []string
+		argv, words = list(words)
+		r.Else = append(r.Else, argv)
 	}
-	return r, errAsked
+	r.Env = words
+	return r, nil
+}
+
+// list takes what counted has put there off the words.
+func list(words []string) (first, rest []string) {
+	n, _ := strconv.Atoi(words[0])
+	return words[1 : 1+n], words[1+n:]
 }
 
 func octets(list []string) [][]byte {

@@ -17,7 +17,7 @@ func TestConfigurationTravelsWhole(t *testing.T) {
 	odd := "\xff \x00 \n\\\" é"
 	sent := config{
 		Spec: Spec{
-			Root: "/r" + odd, Work: "/w" + odd, Context: "/c" + odd, Command: []string{"sh", odd, ""}, Else: [][]string{{odd}, {"a", "b"}},
+			Root: "/r" + odd, Work: "/w" + odd, Context: "/c" + odd, Also: "/m" + odd, Command: []string{"sh", odd, ""}, Else: [][]string{{odd}, {"a", "b"}},
 			Env:   []string{"A=" + odd, "B="},
 			Show:  []Entry{{Path: "/p" + odd, Kind: ShowFile, Mode: 0o640, UID: 1, GID: 2, Data: []byte(odd), From: odd, Target: odd}},
 			Bytes: 1 << 40, Inodes: 2, Processes: 3, Memory: 4,
@@ -44,14 +44,20 @@ func TestConfigurationTravelsWhole(t *testing.T) {
 // TestReleaseTravelsWhole: bytes arrive as they are, and what was cut off is no
 // release.
 func TestReleaseTravelsWhole(t *testing.T) {
-	for _, env := range [][]string{nil, {"A=\xff \n\\\" é"}, {"A=", "B=1", "C="}} {
-		b := release{env}.bytes()
-		if got, err := readRelease(bytes.NewReader(b)); err != nil || !slices.Equal(got.Env, env) {
-			t.Errorf("sent %q; arrived %q, %v", env, got.Env, err)
+	for _, r := range []Release{
+		{}, {Env: []string{"A=\xff \n\\\" é"}}, {Env: []string{"A=", "B=1", "C=", ""}},
+		{Command: []string{"sh", "", "\xff"}, Env: []string{"A=1"}},
+		{Command: []string{"sh"}, Else: [][]string{{"a", ""}, {}, {"2"}}},
+	} {
+		b := r.bytes()
+		got, err := readRelease(bytes.NewReader(b))
+		same := slices.Equal(got.Env, r.Env) && slices.Equal(got.Command, r.Command) && slices.EqualFunc(got.Else, r.Else, slices.Equal[[]string])
+		if err != nil || !same {
+			t.Errorf("sent %+v; arrived %+v, %v", r, got, err)
 		}
 		for n := range b {
 			if got, err := readRelease(bytes.NewReader(b[:n])); !errors.Is(err, errAsked) {
-				t.Errorf("%q, the first %d bytes of %d: %q, %v; want no release", env, n, len(b), got.Env, err)
+				t.Errorf("%+v, the first %d bytes of %d: %+v, %v; want no release", r, n, len(b), got, err)
 			}
 		}
 	}

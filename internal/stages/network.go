@@ -22,14 +22,14 @@ func (e *networkError) Error() string { return e.err.Error() }
 func (e *networkError) Unwrap() error { return e.err }
 
 // hold is what the sandbox waits for before it starts the script.
-func (m *Machine) hold(r *report.Receipt, begin func()) func(context.Context) ([]string, func(), error) {
-	return func(ctx context.Context) ([]string, func(), error) {
+func (m *Machine) hold(r *report.Receipt, begin func()) func(context.Context) (sandbox.Release, error) {
+	return func(ctx context.Context) (sandbox.Release, error) {
 		then, err := m.Await(ctx, r)
 		if err != nil {
-			return nil, nil, &networkError{err}
+			return sandbox.Release{}, &networkError{err}
 		}
 		begin()
-		return networkEnvironment(r.Network), then, nil
+		return sandbox.Release{Env: networkEnvironment(r.Network), Then: then}, nil
 	}
 }
 

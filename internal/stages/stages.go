@@ -66,6 +66,7 @@ type Machine struct {
 
 	// shown is what stages that were rehearsed before would have left.
 	shown []sandbox.Entry
+	early *early // by Prepare
 }
 
 // Context is the disc as it was read.
@@ -79,10 +80,12 @@ type Context struct {
 
 // Run runs one stage and fills in its receipt, which already says what the
 // caller knows. The end of ctx ends the script, and so does the policy's
-// deadline, which does not count the wait for the network.
+// deadline, which does not count the wait for the network. What Prepare began is
+// used, or ended.
 func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 	began := time.Now()
 	defer func() { r.Durations["stage"] = time.Since(began).Milliseconds() }()
+	defer m.Close()
 	goal := journal.Goal{Context: journal.Context{Disc: c.Disc.Digest, Machine: m.ID}, Stage: rank(r.Stage)}
 	if m.done(goal) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("the %s has succeeded on this machine with this disc before, and the policy's stages.run is %s: it is not run again", r.Stage, policy.OncePerContext))
@@ -106,7 +109,7 @@ func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 	}
 	r.Script = &report.Script{Path: s.name, Digest: s.digest}
 	r.Warnings = append(r.Warnings, s.warnings...)
-	since, err := m.stamp()
+	since, err := m.since()
 	if err != nil {
 		endUnrun(r, s, fmt.Errorf("%w: %w", sandbox.ErrUnsupported, err))
 		return
@@ -157,38 +160,61 @@ func (m *Machine) done(g journal.Goal) bool {
 func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Receipt, view []journal.Shown) (*sandbox.Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	begin := func() {
-		time.AfterFunc(time.Duration(m.Policy.Limits.Deadline), func() { cancel(context.DeadlineExceeded) })
-	}
-	began := time.Now()
 	env, warnings := environment(c, r)
 	r.Warnings = append(r.Warnings, warnings...)
-	spec := sandbox.Spec{
-		Root: m.RootPath, Work: m.Work, Context: c.Dir, Command: s.command, Else: s.other, Env: env,
+	began := time.Now()
+	var res *sandbox.Result
+	var err error
+	if m.early != nil {
+		began = m.early.began
+		m.begin(m.early.cancel)
+		res, err = m.early.finish(sandbox.Release{Command: s.command, Else: s.other, Env: env})
+	} else {
+		spec := m.spec(r.Stage, c.Dir, view)
+		spec.Command, spec.Else, spec.Env = s.command, s.other, env
+		way := &wayOut{}
+		if r.Stage == Epilog {
+			way.open(m, &spec)
+		}
+		if r.Stage == Epilog && m.Await != nil {
+			spec.Hold = m.hold(r, func() { m.begin(cancel) })
+		} else {
+			m.begin(cancel)
+		}
+		res, err = sandbox.Run(ctx, spec)
+		way.note(r)
+	}
+	r.Durations["script"] = time.Since(began).Milliseconds()
+	if err != nil {
+		return nil, err
+	}
+	m.record(r, s, res, began)
+	return res, nil
+}
+
+// spec is what the sandbox is told of any script of a stage.
+func (m *Machine) spec(stage, dir string, view []journal.Shown) sandbox.Spec {
+	return sandbox.Spec{
+		Root: m.RootPath, Work: m.Work, Context: dir, Also: m.alsoAt(),
 		Show:  slices.Concat(secrets, without(m.shown, view, m.RootPath), m.shown),
 		Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
 		Processes: m.Policy.Limits.Processes, Memory: int64(m.Policy.Limits.Memory),
 		Line: func(l string) {
 			if m.Line != nil {
-				m.Line(r.Stage, l)
+				m.Line(stage, l)
 			}
 		},
 	}
-	way := &wayOut{}
-	if r.Stage == Epilog {
-		way.open(m, &spec)
-	}
-	if r.Stage == Epilog && m.Await != nil {
-		spec.Hold = m.hold(r, begin)
-	} else {
-		begin()
-	}
-	res, err := sandbox.Run(ctx, spec)
-	r.Durations["script"] = time.Since(began).Milliseconds()
-	way.note(r)
-	if err != nil {
-		return nil, err
-	}
+}
+
+// begin starts the clock of the policy's deadline.
+func (m *Machine) begin(cancel context.CancelCauseFunc) {
+	time.AfterFunc(time.Duration(m.Policy.Limits.Deadline), func() { cancel(context.DeadlineExceeded) })
+}
+
+// record notes in the receipt how the script ended, whose confinement was begun
+// at the time began.
+func (m *Machine) record(r *report.Receipt, s *script, res *sandbox.Result, began time.Time) {
 	r.Durations["confine"] = res.Confined.Sub(began).Milliseconds()
 	if !res.Released.IsZero() {
 		r.Durations["script"] = time.Since(res.Released).Milliseconds()
@@ -202,10 +228,12 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 		r.DeniedCalls = append(r.DeniedCalls, report.DeniedCall(d))
 	}
 	r.Warnings = append(r.Warnings, m.warnings(res)...)
+	if s.mounted() && !res.Also {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s has paths below %s, and the disc is not there: that is no empty directory of the image, or the policy has paths in it: use $CONTEXT_DIR", s.name, mountDir))
+	}
 	if res.Signal == "" {
 		r.Script.ExitStatus = &res.ExitStatus
 	}
-	return res, nil
 }
 
 // noteUncovered says which parts of the root the script could not write, and why.

@@ -53,7 +53,14 @@ var styles = []struct {
 		name:    "stratuslab",
 		refused: map[string][]string{Prolog: {"/etc/resolv.conf", "/root/.ssh", "/root/.ssh/authorized_keys"}},
 		named:   map[string][]int{Prolog: {7, 8, 9}},
-		applied: map[string][]string{Prolog: {"/etc/rsyslog.d/stratus.conf"}},
+		applied: map[string][]string{Prolog: {"/etc/rsyslog.d/stratus.conf"}, Epilog: {"/etc/default/prometheus-node-exporter"}},
+	},
+	{
+		name:    "cern2010", // sourced from /mnt, with LSF
+		refused: map[string][]string{Prolog: {"/etc/hosts", "/etc/sysconfig/network", "/root/.ssh", "/root/.ssh/authorized_keys", "afs.service"}},
+		named:   map[string][]int{Prolog: {5, 6, 7, 8, 10}},
+		applied: map[string][]string{Prolog: {"/etc/lsf.conf"}, Epilog: {"/etc/rsyslog.d/10-central.conf"}},
+		units:   []policy.UnitRequest{{Verb: "restart", Unit: "lsfd.service"}, {Verb: "restart", Unit: "rsyslog.service"}},
 	},
 	{
 		name:    "opennebula", // its mount is a test of its own
@@ -86,7 +93,7 @@ func style(t *testing.T, name string) map[string]string {
 func oldMachine(t *testing.T) *Machine {
 	t.Helper()
 	m := newMachine(t)
-	for _, d := range []string{"var/lib/prometheus/node-exporter", "mnt", "etc/default", "etc/cron.d", "etc/network", "root"} {
+	for _, d := range []string{"var/lib/prometheus/node-exporter", "mnt", "etc/default", "etc/cron.d", "etc/network", "etc/sysconfig", "root"} {
 		if err := os.MkdirAll(filepath.Join(m.RootPath, d), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -54,9 +54,17 @@ func TestDiscComesLate(t *testing.T) {
 	if got.Outcome != "unchanged" || !strings.Contains(got.Script.OutputTail, "late but in time") || got.Clock.Disc == 0 {
 		t.Fatalf("%+v; want the script run, by an event", got)
 	}
-	after := time.Duration(got.Clock.Script-got.Clock.Disc) * time.Microsecond
-	t.Logf("the script ran %v after the uevent, in software emulation", after)
-	if after > 2*time.Second { // 100 ms is the promise where nothing is emulated; docs/performance.md has the figures
+	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+	ready, after := us(got.Clock.Released-got.Clock.Disc), us(got.Clock.Script-got.Clock.Disc)
+	confine := time.Duration(got.Durations["confine"]) * time.Millisecond
+	t.Logf("in software emulation the disc was read %v after the uevent, and the script ran %v after it; to confine took %v", ready, after, confine)
+	// Where nothing is emulated 100 ms are the promise; docs/performance.md has the
+	// figures. Here, that the confinement stood before there was a disc: nothing of
+	// it is left to do.
+	if confined := got.Clock.Started + got.Durations["confine"]*1000; confined > got.Clock.Disc {
+		t.Errorf("the confinement stood %v after the uevent; want it to stand before", us(confined-got.Clock.Disc))
+	}
+	if after > time.Second {
 		t.Errorf("the script ran %v after the uevent", after)
 	}
 }

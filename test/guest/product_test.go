@@ -53,10 +53,11 @@ type receipt struct {
 	}
 	Durations map[string]int64 `json:"durations_ms"`
 	Clock     struct {
-		Started int64 `json:"started_monotonic_us"`
-		Disc    int64 `json:"disc_monotonic_us"`
-		Script  int64 `json:"script_monotonic_us"`
-		Ended   int64 `json:"ended_monotonic_us"`
+		Started  int64 `json:"started_monotonic_us"`
+		Disc     int64 `json:"disc_monotonic_us"`
+		Released int64 `json:"released_monotonic_us"`
+		Script   int64 `json:"script_monotonic_us"`
+		Ended    int64 `json:"ended_monotonic_us"`
 	}
 }
 

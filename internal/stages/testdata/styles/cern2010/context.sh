@@ -1,0 +1,4 @@
+VMID=1234
+TTL=2
+AFS=off
+LOGHOST=logs.example.org
