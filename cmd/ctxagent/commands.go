@@ -55,8 +55,9 @@ var commands = []command{
 	{"pack", "DIR", "write a directory as a context disc, the same bytes every time", []option{
 		{"o", file, "the image to write"}, {"label", anyValue, "the volume label; CONTEXT"}, {"policy", file, "keep this policy's limits"},
 	}, []string{"ctxagent pack disc -o context.iso", "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) ctxagent pack disc -o context.iso"}, "The image is ISO 9660 with Rock Ridge. Every entry belongs to root and has one time: SOURCE_DATE_EPOCH, or 1980-01-01.\nA file that all may read gets mode 0644, or 0755 if its owner may execute it; any other 0600 or 0700.\nWhat a guest would refuse is refused, and the image is read back and compared before it gets its name.\nAn image with a file that not everybody may read is for its owner alone."},
-	{"inspect", "DISC|DIR", "what is on a disc, as a guest reads it", []option{jsonOption, {"manifest", noValue, "print what a site signs with ssh-keygen"}},
-		[]string{"ctxagent inspect context.iso"}, "The disc need not be a context disc. Nothing is written, and no privilege is needed."},
+	{"inspect", "DISC|DIR", "what is on a disc, as a guest reads it", []option{
+		jsonOption, {"manifest", noValue, "print what a site signs with ssh-keygen"}, {"signers", file, "say who signed it, by these allowed_signers"},
+	}, []string{"ctxagent inspect context.iso", "ctxagent inspect --signers allowed_signers context.iso"}, "The disc need not be a context disc. Nothing is written, and no privilege is needed."},
 	{"run", "prolog|epilog", "run one stage: units do this at boot", []option{
 		rootOption, {"media", file, "an ISO file, a directory or a device, instead of searching"}, {"console", file, "write the receipt's line here, too"},
 		{"explain", noValue, "of the epilog: say whether the network is up, and run nothing"},

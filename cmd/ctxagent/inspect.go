@@ -29,6 +29,8 @@ type inspected struct {
 	Flavour  string  `json:"flavour"`
 	Contract string  `json:"contract"` // what makes it a context disc; "" if nothing does
 	Digest   string  `json:"digest"`
+	Signer   string  `json:"signer,omitempty"`   // with --signers: who signed its manifest
+	Unsigned string  `json:"unsigned,omitempty"` // or why a guest would not take it for signed
 	Unusable string  `json:"unusable,omitempty"` // why a guest would not use it
 	Entries  []entry `json:"entries"`            // sorted by path
 }
@@ -50,6 +52,7 @@ func inspect(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "")
 	manifest := flags.Bool("manifest", false, "")
+	signers := flags.String("signers", "", "")
 	if err := parse(flags, args, 1, 1); err != nil {
 		return err
 	}
@@ -59,6 +62,10 @@ func inspect(args []string, stdout io.Writer) error {
 		if !info.Mode().IsRegular() { // a directory, or a device, whose size no stat tells
 			f.MaxBytes = 8 << 30 // no policy allows more
 		}
+	}
+	if *signers != "" {
+		f.AllowUnsigned = true
+		f.Verify = verifier(*signers, func() (*os.File, error) { return os.Open(*signers) })
 	}
 	d, err := f.Inspect(flags.Arg(0))
 	if err != nil {
@@ -85,6 +92,10 @@ func describe(d *cdrom.Disc) inspected {
 	out := inspected{Device: d.Device, Label: d.Label, Flavour: d.Flavour, Contract: d.Contract, Digest: d.Digest, Entries: []entry{}}
 	if err := d.Usable(); err != nil {
 		out.Unusable = err.Error()
+	}
+	out.Signer = d.Signer
+	if d.Unsigned != nil {
+		out.Unsigned = d.Unsigned.Error()
 	}
 	for _, f := range d.Files {
 		e := entry{Type: "file", Mode: fmt.Sprintf("%04o", f.Mode), Size: f.Size, SHA256: f.SHA256}
@@ -121,6 +132,12 @@ func (d inspected) page(w io.Writer) error {
 		default:
 			_, err = fmt.Fprintf(w, "  %s %12s  %13s  %q\n", e.Mode, e.Type, "", e.Path)
 		}
+	}
+	if err == nil && d.Signer != "" {
+		_, err = fmt.Fprintf(w, "signed by %q\n", d.Signer)
+	}
+	if err == nil && d.Unsigned != "" {
+		_, err = fmt.Fprintf(w, "a guest that requires a signature would refuse it: %s\n", d.Unsigned)
 	}
 	if err == nil && d.Unusable != "" {
 		_, err = fmt.Fprintf(w, "a guest would not use it: %s\n", d.Unusable)

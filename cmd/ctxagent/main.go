@@ -39,7 +39,7 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
         gridengine or lsf; asks on a terminal for what is not given
   ctxagent pack [--label LABEL] [--policy FILE] -o FILE.iso DIR
         write a directory as a context disc, the same bytes every time
-  ctxagent inspect [--json|--manifest] DISC|DIR
+  ctxagent inspect [--json|--manifest] [--signers FILE] DISC|DIR
         what is on a disc, as a guest reads it; or what a site signs of it
   ctxagent status [--root DIR] [--json | --html FILE] [--since TIME]
                   [--wait [--timeout DURATION]]

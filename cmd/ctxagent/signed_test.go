@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,6 +92,7 @@ func TestSignedDiscs(t *testing.T) {
 		}
 		text := strings.Replace(string(dist.Policy), "signature: off", "signature: "+tt.mode, 1)
 		write(t, root, map[string]string{"etc/ctxagent/policy.yaml": text, "etc/ctxagent/allowed_signers": tt.signers})
+		inspectSigned(t, tt.name, iso, filepath.Join(root, "etc/ctxagent/allowed_signers"), tt.says, tt.mode != "off")
 		r := ctxagent(t, "run", "prolog", "--root", root, "--media", iso)
 		b, err := os.ReadFile(filepath.Join(root, "run/ctxagent/prolog.json"))
 		receipt := string(b)
@@ -101,5 +103,22 @@ func TestSignedDiscs(t *testing.T) {
 		if want := tt.status == 0 && tt.mode != "off" && tt.says == ""; named != want {
 			t.Errorf("%s: the receipt names the signer: %v; want %v", tt.name, named, want)
 		}
+	}
+}
+
+// inspectSigned holds what inspect says of a signature against what a guest does.
+func inspectSigned(t *testing.T, name, iso, signers, says string, asked bool) {
+	t.Helper()
+	if !asked {
+		return
+	}
+	r := ctxagent(t, "inspect", "--json", "--signers", signers, iso)
+	var got struct{ Signer, Unsigned string }
+	err := json.Unmarshal([]byte(r.stdout), &got)
+	if err != nil || r.status != 0 || (got.Signer == "site@example.org") != (says == "") || !strings.Contains(got.Unsigned, says) || (got.Unsigned == "") != (says == "") {
+		t.Errorf("%s: inspect says %+v, %v, exit status %d; want %q", name, got, err, r.status, says)
+	}
+	if page := ctxagent(t, "inspect", "--signers", signers, iso).stdout; !strings.Contains(page, `signed by "site@example.org"`) && !strings.Contains(page, "would refuse it: ") {
+		t.Errorf("%s: the page says nothing of a signature:\n%s", name, page)
 	}
 }

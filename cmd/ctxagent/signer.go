@@ -21,14 +21,25 @@ func verifySigned(f *cdrom.Finder, p *policy.Policy, root *os.Root) {
 		return
 	}
 	f.AllowUnsigned = p.Media.Signature == "warn"
-	f.Verify = func(manifest, sig []byte) (string, error) {
-		b, err := readPolicy(root.Open(signerFile))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("/%s: %w", signerFile, err)
+	f.Verify = verifier("/"+signerFile, func() (*os.File, error) {
+		signers, err := root.Open(signerFile)
+		if errors.Is(err, os.ErrNotExist) {
+			return os.Open(os.DevNull)
+		}
+		return signers, err
+	})
+}
+
+// verifier verifies a signature by the keys in a file.
+func verifier(name string, open func() (*os.File, error)) func(manifest, sig []byte) (string, error) {
+	return func(manifest, sig []byte) (string, error) {
+		b, err := readPolicy(open())
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
 		}
 		trusted, err := signature.Signers(b)
 		if err != nil {
-			return "", fmt.Errorf("/%s: %w", signerFile, err)
+			return "", fmt.Errorf("%s: %w", name, err)
 		}
 		return signature.Verify(manifest, sig, trusted, time.Now())
 	}

@@ -119,6 +119,58 @@ func TestFailingDrives(t *testing.T) {
 	}
 }
 
+// A drive may go away, or meet a sector that it cannot read, at any read: what
+// has been read by then is never taken for the disc.
+func TestDriveFailsAtAnyRead(t *testing.T) {
+	for name, image := range map[string][]byte{
+		"plain": hostile.Plain().Image(), "rock ridge": hostile.RockRidge(hostile.Dir("d", hostile.DirAt)).Image(), "joliet": hostile.Joliet().Image(), "FAT": hostile.FAT(nil),
+		"config drive": hostile.ConfigDrive(vendorData),
+	} {
+		for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENODEV, syscall.ENOMEDIUM} {
+			good := 0 // reads before the drive fails
+			for ; ; good++ {
+				reads := 0
+				drive := readerAt(func(p []byte, offset int64) (int, error) {
+					if reads++; reads == good+1 || errno == syscall.ENODEV && reads > good {
+						return 0, errno
+					}
+					return bytes.NewReader(image).ReadAt(p, offset)
+				})
+				err := readWhole(t, drive, int64(len(image)))
+				if err == nil && reads <= good {
+					break // it was done before
+				}
+				if !errors.Is(err, errno) {
+					t.Fatalf("%s: %v after %d reads: %v; want that error", name, errno, good, err)
+				}
+			}
+			if good < 4 {
+				t.Errorf("%s: %d reads; want that something was read", name, good)
+			}
+		}
+	}
+}
+
+// readWhole does with a drive all that a search does with one that holds a disc.
+func readWhole(t *testing.T, drive io.ReaderAt, size int64) error {
+	t.Helper()
+	into, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer into.Close()
+	f := newMachine(t).finder()
+	m, err := f.volume(drive, size)
+	if err != nil {
+		return err
+	}
+	if note, err := f.recognise(m); err != nil || note != "" {
+		return errors.Join(err, errors.New(note))
+	}
+	_, err = f.read(m, into)
+	return err
+}
+
 // A large file fails like a small one, though it is hashed beside the copying.
 func TestLargeFileFails(t *testing.T) {
 	into, err := os.OpenRoot(t.TempDir())

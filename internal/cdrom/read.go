@@ -25,7 +25,7 @@ func (f Finder) read(m *medium, into *os.Root) (*Disc, error) {
 	var signed map[string]string
 	var signer string
 	var unsigned error
-	if f.Verify != nil && into != nil {
+	if f.Verify != nil {
 		signed, signer, unsigned = f.signedManifest(m)
 		if unsigned != nil && !f.AllowUnsigned {
 			return nil, unsigned
