@@ -33,16 +33,21 @@ func verifySigned(f *cdrom.Finder, p *policy.Policy, root *os.Root) {
 // verifier verifies a signature by the keys in a file.
 func verifier(name string, open func() (*os.File, error)) func(manifest, sig []byte) (string, error) {
 	return func(manifest, sig []byte) (string, error) {
-		b, err := readPolicy(open())
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", name, err)
-		}
-		trusted, err := signature.Signers(b)
+		trusted, err := signers(open())
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
 		return signature.Verify(manifest, sig, trusted, time.Now())
 	}
+}
+
+// signers reads the keys in an opened file.
+func signers(f *os.File, err error) ([]signature.Signer, error) {
+	b, err := readPolicy(f, err)
+	if err != nil {
+		return nil, err
+	}
+	return signature.Signers(b)
 }
 
 // unsigned reports how a disc's signature is refused, if that is what err says.

@@ -3,6 +3,7 @@
 package cdrom
 
 import (
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -25,7 +26,7 @@ var disks = []string{"vd", "xvd", "sd", "hd"}
 // links come later, if at all (sysfs(5), Documentation/ABI/stable/sysfs-block).
 func (f Finder) candidates() []candidate {
 	entries, _ := os.ReadDir(path.Join(f.Sys, "class/block")) // none without sysfs
-	var out []candidate
+	found := map[string]candidate{}
 	for _, e := range entries {
 		c := candidate{name: e.Name()}
 		dir := path.Join(f.Sys, "class/block", c.name)
@@ -38,26 +39,25 @@ func (f Finder) candidates() []candidate {
 		c.optical = strings.HasPrefix(c.name, "sr") || attribute(dir, "device/type") == "5"
 		disk := slices.ContainsFunc(disks, func(p string) bool { return strings.HasPrefix(c.name, p) })
 		if c.optical || disk && attribute(dir, "size") != "0" && (f.WritableDisks || attribute(dir, "ro") == "1") {
-			out = append(out, c)
+			found[c.rank()] = c
 		}
 	}
-	slices.SortStableFunc(out, func(a, b candidate) int {
-		switch {
-		case a.optical != b.optical:
-			return before(a.optical)
-		case (a.parent == "") != (b.parent == ""):
-			return before(a.parent == "")
-		}
-		return strings.Compare(a.name, b.name)
-	})
+	var out []candidate
+	for _, rank := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[rank])
+	}
 	return out
 }
 
-func before(yes bool) int {
-	if yes {
-		return -1
+// rank sorts as the candidates do.
+func (c candidate) rank() string {
+	switch {
+	case c.optical:
+		return "0" + c.name
+	case c.parent == "":
+		return "1" + c.name
 	}
-	return 1
+	return "2" + c.name
 }
 
 // attribute reads one sysfs attribute; "" if there is none.

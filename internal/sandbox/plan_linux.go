@@ -91,7 +91,11 @@ func plan(root string, infos []*mountinfo.Info, show []Entry) []mount {
 		readOnly := slices.Contains(plain, m.FSType)
 		shown[at] = mount{at: at, fs: m.FSType, readOnly: readOnly, empty: !readOnly && !slices.Contains(layers, m.FSType)}
 	}
-	return slices.SortedFunc(maps.Values(shown), func(a, b mount) int { return strings.Compare(a.at, b.at) })
+	var out []mount
+	for _, at := range slices.Sorted(maps.Keys(shown)) {
+		out = append(out, shown[at])
+	}
+	return out
 }
 
 func belowEmpty(at string, shown map[string]mount, show []Entry) bool {
