@@ -4,6 +4,7 @@ package cdrom
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,6 +160,35 @@ func TestTwoDiscsInAnyOrder(t *testing.T) {
 		d, err := m.find(m.finder())
 		if _, ok := errors.AsType[*AmbiguousError](err); !ok {
 			t.Errorf("%s first: Find = %+v, %v; want both refused", first, d, err)
+		}
+	}
+}
+
+// A second disc that comes while the first is being looked at is not missed,
+// though nothing is probing any more when that look is over.
+func TestDiscComesDuringALook(t *testing.T) {
+	many := map[string]string{"prolog.sh": "#!/bin/sh\n"}
+	for i := range 9000 {
+		many[fmt.Sprint("file", i)] = ""
+	}
+	slow, quick := iso(t, "SLOW", many), iso(t, "QUICK", script)
+	for range 3 {
+		m := newMachine(t)
+		m.write("run/udev/control", "")
+		m.write("sys/bus/scsi/devices/b/type", "5\n") // has no driver yet
+		m.disk("vdb", "1", slow)
+		f := m.finder()
+		f.MaxFiles = 10_000
+		go func() {
+			time.Sleep(3 * time.Millisecond)
+			m.disk("sr0", "0", quick)
+			m.mkdir("sys/bus/scsi/devices/b/block")
+			m.mkdir("sys/bus/scsi/devices/b/driver")
+			m.hint <- struct{}{}
+		}()
+		d, err := m.find(f)
+		if _, ok := errors.AsType[*AmbiguousError](err); !ok {
+			t.Errorf("Find = %.80v, %v; want both refused", d, err)
 		}
 	}
 }

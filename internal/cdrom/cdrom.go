@@ -223,10 +223,15 @@ func (f Finder) search(ctx context.Context) (scanned, error) {
 	}
 	var last time.Time // of a hint
 	for {
-		s := f.scan()
+		// Nothing is looked at while a disc may still come: a device that comes after
+		// the look, and before probing is found to be over, would be missed.
+		s, probing := scanned{}, f.probing()
+		if !probing {
+			s = f.scan()
+		}
 		s.event = last
 		awaited := f.Expect == Awaited && len(s.found) == 0 && s.err == nil
-		if !s.notReady && !awaited && !f.probing() {
+		if !probing && !s.notReady && !awaited {
 			return s, nil
 		}
 		if awaited && f.Waiting != nil {
@@ -242,17 +247,26 @@ func (f Finder) search(ctx context.Context) (scanned, error) {
 			last = time.Now()
 		case <-poll:
 		case <-ctx.Done():
-			why := fmt.Sprintf("devices were still being probed after %v", f.Wait)
-			if awaited {
-				why = fmt.Sprintf("the host announced a disc, and none came in %v", f.Wait)
-			}
-			s.notes = append(s.notes, why)
-			return s, nil
+			return f.overdue(s, probing, awaited), nil
 		}
 		if err := closeAll(s.found); err != nil {
 			return scanned{}, err
 		}
 	}
+}
+
+// overdue ends a search for which there is no time left: what is there now counts.
+func (f Finder) overdue(s scanned, probing, awaited bool) scanned {
+	if probing {
+		s = f.scan()
+		awaited = awaited && len(s.found) == 0 && s.err == nil
+	}
+	why := fmt.Sprintf("devices were still being probed after %v", f.Wait)
+	if awaited {
+		why = fmt.Sprintf("the host announced a disc, and none came in %v", f.Wait)
+	}
+	s.notes = append(s.notes, why)
+	return s
 }
 
 // scanned is the outcome of one look at all devices.
