@@ -95,9 +95,7 @@ func TestHoldReleasesTheCommand(t *testing.T) {
 // while that is still being read.
 func TestHoldThatIsOverAtOnce(t *testing.T) {
 	res := run(t, newRoot(t), `echo "$CTX_EARLY"`, func(s *Spec) {
-		s.Hold = func(context.Context) ([]string, func(), error) {
-			return []string{"CTX_EARLY=192.0.2.7"}, func() {}, nil
-		}
+		s.Hold = func(context.Context) (Release, error) { return Release{Env: []string{"CTX_EARLY=192.0.2.7"}}, nil }
 	})
 	if res.Output != "192.0.2.7\n" {
 		t.Errorf("output %q; want Hold's variable", res.Output)
