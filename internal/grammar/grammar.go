@@ -16,11 +16,11 @@
 package grammar
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 )
 
 // ErrUnknownFormat is the error of Check for a format that Formats does not list.
@@ -88,6 +88,6 @@ func Check(format string, content []byte, extra []string) ([]Finding, error) {
 	if f.read(content) {
 		known.check(f)
 	}
-	slices.SortStableFunc(f.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
+	sort.SliceStable(f.findings, func(i, j int) bool { return f.findings[i].Line < f.findings[j].Line })
 	return f.findings, nil
 }

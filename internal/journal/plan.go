@@ -10,6 +10,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -63,7 +64,7 @@ func (p *Plan) Actions() []Action {
 		e, known := p.next.entry(s.Path)
 		out = append(out, Action{Path: s.Path, From: s.From, To: s.To, Back: !known || len(e.Layers) == 0})
 	}
-	slices.SortFunc(out, func(a, b Action) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(out, func(i, j int) bool { return out[i].Path < out[j].Path })
 	return out
 }
 
@@ -225,7 +226,8 @@ func (pl *planner) keepOccupied() {
 		pl.Left = append(pl.Left, s.Path)
 		if _, known := pl.next.entry(s.Path); !known {
 			pl.next.Entries = append(pl.next.Entries, Entry{Path: s.Path})
-			slices.SortFunc(pl.next.Entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+			all := pl.next.Entries
+			sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
 		}
 		return true
 	})

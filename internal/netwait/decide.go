@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -118,7 +119,9 @@ func (f Facts) same(g Facts) bool {
 func Decide(s Snapshot, c Criteria) (facts Facts, missing string, ok bool) {
 	var words, leftOut []string
 	var best, almost *Facts
-	for _, l := range slices.SortedFunc(slices.Values(s.Links), func(a, b Link) int { return cmp.Compare(a.Index, b.Index) }) {
+	links := slices.Clone(s.Links)
+	sort.Slice(links, func(i, j int) bool { return links[i].Index < links[j].Index })
+	for _, l := range links {
 		if why := excluded(s, l, c); why != "" {
 			leftOut = append(leftOut, l.Name+" ("+why+")")
 			continue
@@ -299,11 +302,12 @@ func (f *Facts) family(s Snapshot, c Criteria, ipv6 bool) half {
 			routes = append(routes, r)
 		}
 	}
-	slices.SortStableFunc(routes, func(a, b Route) int {
-		if a.Metric == b.Metric && a.Resolved != b.Resolved { // of several hops one that answers will do
-			return map[bool]int{true: -1, false: 1}[a.Resolved]
+	sort.SliceStable(routes, func(i, j int) bool {
+		a, b := routes[i], routes[j]
+		if a.Metric == b.Metric { // of several hops one that answers will do
+			return a.Resolved && !b.Resolved
 		}
-		return cmp.Compare(a.Metric, b.Metric)
+		return a.Metric < b.Metric
 	})
 	for _, r := range routes {
 		if r.Gateway.IsValid() && !slices.Contains(f.Gateways, r.Gateway) {
