@@ -152,7 +152,10 @@ func TestExamplesContextualiseAGuest(t *testing.T) {
 		}
 		return errors.Join(err, syslog.wait(ctx, "a line for the log host"))
 	})
+	image, agent := needGuest(t), buildAgent(t)
+	disk := sealedDisk(t, image, agent)
 	r := boot(t, Config{
+		Image: image, Root: disk, Timeout: 5 * time.Minute,
 		CDs:     []string{writeDisc(t, exampleDisc(t, key))},
 		Payload: []File{Route("192.0.2.2")},
 		// The examples' own network, so that they are used as they are.
@@ -161,9 +164,10 @@ func TestExamplesContextualiseAGuest(t *testing.T) {
 			Services: []Service{{Guest: "192.0.2.10:514", Host: syslog.addr}, {Guest: "192.0.2.101:80", Host: wanted}},
 			Forwards: []Forward{{Host: port, Guest: 9105}},
 		},
-		Report: exampleReport + DefaultReport,
+		Report: exampleReport + DefaultReport + sealReport,
 	})
 	reached(t, r)
+	checkSealed(t, r, disk, agent)
 	prolog, epilog := receiptOf(t, r, "prolog"), receiptOf(t, r, "epilog")
 	for stage, got := range map[string]receipt{"prolog": prolog, "epilog": epilog} {
 		if got.Outcome != "applied" || got.ExitCode != 0 || got.Disc.Label != "CONTEXT" || got.Disc.Device != "/dev/sr0" {
