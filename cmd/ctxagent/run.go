@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ctxagent/ctxagent/internal/cdrom"
 	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/netwait"
@@ -137,6 +139,7 @@ func (a *agent) prolog(ctx context.Context, r *report.Receipt) {
 	defer m.Close()
 	// A disc that is sure to come is waited for with the confinement set up.
 	prepare := func() {
+		a.warm()
 		if err := m.Prepare(ctx, filepath.Join(a.path, filesDir)); err != nil {
 			a.log.Warn("the confinement is set up once the disc is there", "stage", r.Stage, "err", err)
 		}
@@ -148,6 +151,18 @@ func (a *agent) prolog(ctx context.Context, r *report.Receipt) {
 	case r.Outcome == report.NoMedia:
 		m.Close() // before the root is changed beneath it
 		a.absent(r)
+	}
+}
+
+// warm has the kernel read this binary as a whole, in the background: what reads
+// a disc has not been needed yet, and would be fetched page by page once it is.
+func (a *agent) warm() {
+	f, err := os.Open("/proc/self/exe")
+	if err == nil {
+		err = errors.Join(unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_WILLNEED), f.Close())
+	}
+	if err != nil {
+		a.log.Debug("the binary is read as it is needed", "err", err)
 	}
 }
 
