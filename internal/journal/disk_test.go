@@ -23,6 +23,21 @@ type recorder struct {
 	mu        sync.Mutex
 	log       []event
 	committed []event // the part of log that stop has found
+	brokenAt  int     // from this event on every write and flush fails; 0: none does
+}
+
+// broken tells whether the disks are broken by now.
+func (r *recorder) broken() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.brokenAt > 0 && len(r.log) >= r.brokenAt
+}
+
+// breakAt lets the disks fail from an event on; 0 mends them.
+func (r *recorder) breakAt(n int) {
+	r.mu.Lock()
+	r.brokenAt = n
+	r.mu.Unlock()
 }
 
 // event is a write, or a flush if data is nil.
@@ -137,6 +152,9 @@ func (s *server) loop() {
 
 func (s *server) answer(opcode uint32, in []byte) ([]byte, unix.Errno) {
 	le := binary.NativeEndian
+	if (opcode == fuseWrite || opcode == fuseFsync) && s.broken() {
+		return nil, unix.EIO
+	}
 	switch opcode {
 	case fuseInit:
 		out := make([]byte, 64)

@@ -143,6 +143,10 @@ func TestMounts(t *testing.T) {
 	if got, _ := compared(t, m, dir, with); len(got) > 0 {
 		t.Errorf("differences %q; want none", got)
 	}
+	must(t, unix.Unmount(filepath.Join(dir, "etc"), 0))
+	if got, _ := compared(t, m, dir, with); len(got) > 0 {
+		t.Errorf("what was mounted at the seal, and so is not in it, differs: %q", got)
+	}
 }
 
 // TestUnreadable: what cannot be read is no manifest, and a difference.
