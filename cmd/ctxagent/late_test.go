@@ -25,7 +25,7 @@ printf '\013\005\002\000\001ctxagent.expect=yes\000\000\177\004\003\000\000\000'
 mount --bind /dev "$TMP" && mount -t tmpfs none /dev
 for n in null zero full random urandom tty; do cp -a "$TMP/$n" /dev/; done
 "$AGENT" run prolog --root "$ROOT" & agent=$!
-sleep 1.5
+sleep 2.5 # until the confinement stands
 ln -s "$ISO" /dev/sr0
 mkdir /sys/class/block/sr0
 rm /run/udev/queue
