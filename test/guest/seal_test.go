@@ -40,7 +40,8 @@ func sealedDisk(t *testing.T, image Image, agent string) (disk string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(policy) + "  - /usr/lib/ctxtest/**\n  - /etc/systemd/system/ctxtest-report.service\n" +
+	// A guest on a busy machine probes its devices for longer than the default waits.
+	text := strings.Replace(string(policy), "wait: 10s", "wait: 1m", 1) + "  - /usr/lib/ctxtest/**\n  - /etc/systemd/system/ctxtest-report.service\n" +
 		"  - /etc/systemd/system/multi-user.target.wants/ctxtest-report.service\n  - /etc/systemd/network/80-dhcp.network\n"
 	archive, err := payloadTar(append(Product(agent, "../../dist"), File{Path: "/etc/ctxagent/policy.yaml", Content: text}))
 	if err != nil {
