@@ -45,6 +45,7 @@ needs() {
 		fish            fish                                read the completions for fish
 		mandoc          mandoc                              check the man pages
 		qemu-utils      qemu-img                            make qcow2 images
+		uidmap          newuidmap                           rehearse without root
 		patch           patch                               apply the diffs that check shows
 		systemd         systemd-analyze                     check the units
 	EOF

@@ -24,60 +24,97 @@ import (
 // nobody at a desk knows what the guest's will be.
 var rehearsedNetwork = report.Network{Interface: "eth0", Index: 2, Operstate: "up", Address: "198.51.100.7/24", Gateway: "198.51.100.1"}
 
-// check is `ctxagent check`: both stages against a root, nothing applied.
-func check(ctx context.Context, args []string, stdout io.Writer) (err error) {
+// checking is how `ctxagent check` was called.
+type checking struct {
+	root, policy, sarif     string
+	json, lintOnly, network bool
+	media                   list
+
+	mirror *stages.Mirror // in a user namespace
+	cannot error          // why nothing can be confined
+}
+
+func parseCheck(args []string) (*checking, error) {
+	c := &checking{}
 	fs := flag.NewFlagSet("check", flag.ContinueOnError)
-	rootDir := fs.String("root", "/", "")
-	policyPath := fs.String("policy", "", "")
-	asJSON := fs.Bool("json", false, "")
-	sarifFile := fs.String("sarif", "", "")
-	lintOnly := fs.Bool("lint", false, "")
-	network := fs.Bool("network", false, "")
-	var media list
-	fs.Var(&media, "media", "")
+	fs.StringVar(&c.root, "root", "/", "")
+	fs.StringVar(&c.policy, "policy", "", "")
+	fs.BoolVar(&c.json, "json", false, "")
+	fs.StringVar(&c.sarif, "sarif", "", "")
+	fs.BoolVar(&c.lintOnly, "lint", false, "")
+	fs.BoolVar(&c.network, "network", false, "")
+	fs.Var(&c.media, "media", "")
 	if err := parse(fs, args, 0, 1); err != nil {
-		return err
+		return nil, err
 	}
 	if fs.NArg() == 1 {
-		media = append(media, fs.Arg(0))
+		c.media = append(c.media, fs.Arg(0))
 	}
-	if len(media) == 0 {
-		return fmt.Errorf("%w: check: which disc or directory?", errUsage)
+	if len(c.media) == 0 {
+		return nil, fmt.Errorf("%w: check: which disc or directory?", errUsage)
 	}
-	dir, release, err := rootOf(ctx, *rootDir)
+	return c, nil
+}
+
+// check is `ctxagent check`: both stages against a root, nothing applied. Who is
+// not root rehearses in a user namespace.
+func check(ctx context.Context, args []string, stdout io.Writer) (err error) {
+	c, err := parseCheck(args)
+	if err != nil {
+		return err
+	}
+	dir, release, err := rootOf(ctx, c.root)
 	if err != nil {
 		return &exitError{2, err}
 	}
 	defer func() { err = errors.Join(err, release()) }() // after the root is closed
+	if os.Geteuid() != 0 && !c.lintOnly {
+		status, why := checkUnprivileged(ctx, dir, args)
+		if status != 0 {
+			return &exitError{status: status}
+		}
+		if why == nil {
+			return nil
+		}
+		c.cannot = why
+	}
+	return c.against(ctx, dir, stdout)
+}
+
+// against checks a disc against the root dir.
+func (c *checking) against(ctx context.Context, dir string, stdout io.Writer) error {
 	root, path, err := openRoot(dir)
 	if err != nil {
 		return &exitError{2, err}
 	}
 	defer root.Close()
-	p, err := policyFor(root, *policyPath)
+	p, err := policyFor(root, c.policy)
 	if err != nil {
 		return &exitError{2, err}
 	}
-	if !*asJSON && !*lintOnly {
+	m := &stages.Machine{Root: root, RootPath: path, Policy: p, Rehearse: true, Mirror: c.mirror, Cannot: c.cannot}
+	if c.mirror != nil {
+		path = c.mirror.Of
+	}
+	if !c.json && !c.lintOnly {
 		if _, err := fmt.Fprintf(stdout, "rehearsal against the root %s, with the policy %s (digest %.16s…); nothing is applied\n", path, p.Name(), p.Digest()); err != nil {
 			return err
 		}
 	}
-	m := &stages.Machine{Root: root, RootPath: path, Policy: p, Rehearse: true}
-	if *network {
+	if c.network {
 		m.Local = netwait.Local
 	}
-	seen := &observed{lintOnly: *lintOnly}
-	receipts, err := rehearse(ctx, m, media, seen)
+	seen := &observed{lintOnly: c.lintOnly}
+	receipts, err := rehearse(ctx, m, c.media, seen)
 	if err != nil {
 		return err
 	}
-	if *sarifFile != "" {
-		if err := seen.writeSARIF(*sarifFile, media, receipts); err != nil {
+	if c.sarif != "" {
+		if err := seen.writeSARIF(c.sarif, c.media, receipts); err != nil {
 			return err
 		}
 	}
-	return seen.print(stdout, receipts, *asJSON)
+	return seen.print(stdout, receipts, c.json)
 }
 
 // policyFor is the policy of a file, or the root's own.

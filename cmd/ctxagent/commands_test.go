@@ -96,7 +96,7 @@ func TestCompletions(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"ctxagent p": "pack policy", "ctxagent run ": "prolog epilog", "ctxagent policy e": "explain", "ctxagent init --batch s": "slurm",
-		"ctxagent status --h": "--html", "ctxagent policy explain --p": "--policy", "ctxagent pack -": "-o --label --policy",
+		"ctxagent status --h": "--html", "ctxagent policy explain --p": "--policy", "ctxagent pack -": "-o --label --policy --sign",
 	} {
 		words := strings.Split(line, " ")
 		script := fmt.Sprintf(`. %s; COMP_WORDS=(%s); [ -n "%s" ] || COMP_WORDS+=(""); COMP_CWORD=%d; _ctxagent; echo "${COMPREPLY[*]}"`,

@@ -21,7 +21,7 @@ const module = "github.com/ctxagent/ctxagent/"
 // goes one way, disc → bytes → sandbox → change set → policy → commit → units →
 // receipt, and nothing later is imported by anything earlier.
 var mayImport = map[string]string{
-	"cmd/ctxagent":        "dist internal/cdrom internal/doctor internal/iso9660 internal/isowrite internal/journal internal/lint internal/manifest internal/netwait internal/partition internal/policy internal/qcow2 internal/report internal/sandbox internal/sarif internal/signature internal/stages internal/starter internal/textdiff internal/units",
+	"cmd/ctxagent":        "dist internal/cdrom internal/doctor internal/iso9660 internal/isowrite internal/journal internal/lint internal/manifest internal/mirror internal/netwait internal/partition internal/policy internal/qcow2 internal/report internal/sandbox internal/sarif internal/signature internal/stages internal/starter internal/textdiff internal/units",
 	"dist":                "",
 	"internal/iso9660":    "",
 	"internal/fat":        "", // go-diskfs hangs and panics on one changed byte of a FAT volume too
@@ -31,6 +31,7 @@ var mayImport = map[string]string{
 	"internal/signature":  "",
 	"internal/isowrite":   "",
 	"internal/lint":       "",
+	"internal/mirror":     "",
 	"internal/doctor":     "internal/policy",
 	"internal/sarif":      "",
 	"internal/qcow2":      "",

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ctxagent/ctxagent/internal/cdrom"
 	"github.com/ctxagent/ctxagent/internal/report"
+	"github.com/ctxagent/ctxagent/internal/signature"
 )
 
 // What inspect reads at most: what a guest with the default policy does, or as
@@ -30,9 +32,14 @@ type inspected struct {
 	Contract string  `json:"contract"` // what makes it a context disc; "" if nothing does
 	Digest   string  `json:"digest"`
 	Signer   string  `json:"signer,omitempty"`   // with --signers: who signed its manifest
+	Key      string  `json:"key,omitempty"`      // without: the fingerprint of the key that did, whoever trusts it
 	Unsigned string  `json:"unsigned,omitempty"` // or why a guest would not take it for signed
 	Unusable string  `json:"unusable,omitempty"` // why a guest would not use it
 	Entries  []entry `json:"entries"`            // sorted by path
+
+	Scripts   map[string]string `json:"scripts"`   // by stage
+	Variables []variable        `json:"variables"` // of context.sh
+	Warnings  []string          `json:"warnings,omitempty"`
 }
 
 // entry is one file, directory or symlink. Mode is in octal, as in a receipt.
@@ -53,10 +60,11 @@ func inspect(args []string, stdout io.Writer) error {
 	asJSON := flags.Bool("json", false, "")
 	manifest := flags.Bool("manifest", false, "")
 	signers := flags.String("signers", "", "")
+	values := flags.Bool("show-values", false, "")
 	if err := parse(flags, args, 1, 1); err != nil {
 		return err
 	}
-	f := cdrom.Finder{MaxBytes: inspectBytes, MaxFiles: inspectFiles}
+	f := cdrom.Finder{MaxBytes: inspectBytes, MaxFiles: inspectFiles, AllowUnsigned: true, Verify: signature.SignedBy}
 	if info, err := os.Stat(flags.Arg(0)); err == nil {
 		f.MaxBytes = max(f.MaxBytes, info.Size())
 		if !info.Mode().IsRegular() { // a directory, or a device, whose size no stat tells
@@ -64,7 +72,6 @@ func inspect(args []string, stdout io.Writer) error {
 		}
 	}
 	if *signers != "" {
-		f.AllowUnsigned = true
 		f.Verify = verifier(*signers, func() (*os.File, error) { return os.Open(*signers) })
 	}
 	d, err := f.Inspect(flags.Arg(0))
@@ -72,6 +79,13 @@ func inspect(args []string, stdout io.Writer) error {
 		return &exitError{report.Unusable.ExitCode(), err}
 	}
 	found := describe(d)
+	found.readContext(d, *values)
+	if *signers == "" { // a key that a disc brings along is trusted by nobody
+		found.Signer, found.Key = "", d.Signer
+		if e, ok := errors.AsType[*cdrom.ManifestError](d.Unsigned); ok && e.Rule == "manifest-unsigned" {
+			found.Unsigned = ""
+		}
+	}
 	if *manifest {
 		if found.Unusable != "" {
 			return &exitError{report.Unusable.ExitCode(), d.Usable()}
@@ -119,7 +133,7 @@ func (d inspected) page(w io.Writer) error {
 	if d.Contract != "" {
 		contract = "a context disc by the contract " + d.Contract
 	}
-	_, err := fmt.Fprintf(w, "%s disc %q labelled %q, %d entries: %s\ndigest %s\n", d.Flavour, d.Device, d.Label, len(d.Entries), contract, d.Digest)
+	_, err := fmt.Fprintf(w, "%s disc %q labelled %q, %d entries: %s\ndigest %s\n%s", d.Flavour, d.Device, d.Label, len(d.Entries), contract, d.Digest, d.summary())
 	for _, e := range d.Entries {
 		if err != nil {
 			return err
@@ -135,6 +149,9 @@ func (d inspected) page(w io.Writer) error {
 	}
 	if err == nil && d.Signer != "" {
 		_, err = fmt.Fprintf(w, "signed by %q\n", d.Signer)
+	}
+	if err == nil && d.Key != "" {
+		_, err = fmt.Fprintf(w, "signed by the key %s; --signers says whether it is trusted\n", d.Key)
 	}
 	if err == nil && d.Unsigned != "" {
 		_, err = fmt.Fprintf(w, "a guest that requires a signature would refuse it: %s\n", d.Unsigned)

@@ -69,3 +69,55 @@ func TestInspect(t *testing.T) {
 		t.Errorf("exit status %d; want 2", r.status)
 	}
 }
+
+// TestInspectTellsWhoSigned packs a signed disc, and holds what inspect says of it
+// and of what was altered against ssh-keygen. Values of context.sh are shown if asked
+// for.
+func TestInspectTellsWhoSigned(t *testing.T) {
+	keys := t.TempDir()
+	key := filepath.Join(keys, "site")
+	keygen(t, "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key)
+	public, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, keys, map[string]string{"signers": "site@example.org " + string(public)})
+	out, err := exec.Command("ssh-keygen", "-l", "-f", key+".pub").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint := strings.Fields(string(out))[1]
+	tree := write(t, t.TempDir(), map[string]string{"init.sh": goodScript, "context.sh": "TOKEN=secret\nPATH=/x\n"})
+	disc := filepath.Join(t.TempDir(), "disc.iso")
+	if r := ctxagent(t, "pack", "--sign", key, tree, "-o", disc); r.status != 0 || !strings.Contains(r.stdout, "signed by "+fingerprint) {
+		t.Fatalf("pack: exit status %d: %s%s", r.status, r.stdout, r.stderr)
+	}
+	altered := t.TempDir()
+	if out, err := exec.Command("xorriso", "-osirrox", "on", "-indev", disc, "-extract", "/", altered).CombinedOutput(); err != nil {
+		t.Fatalf("xorriso: %v: %s", err, out)
+	}
+	if err := os.Chmod(altered, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if r := ctxagent(t, "inspect", altered); !strings.Contains(r.stdout, "\nsigned by the key "+fingerprint+";") {
+		t.Errorf("what xorriso took out of the disc is not signed as the disc was:\n%s", r.stdout)
+	}
+	write(t, altered, map[string]string{"init.sh": goodScript + "#\n"})
+	for _, tt := range []struct {
+		args           []string
+		says, doNotSay string
+	}{
+		{[]string{disc}, "\nprolog: \"init.sh\"\nvariable TOKEN (", "secret"},
+		{[]string{"--signers", filepath.Join(keys, "signers"), disc}, "\nsigned by \"site@example.org\"\n", fingerprint},
+		{[]string{"--show-values", disc}, "\nvariable TOKEN=\"secret\"\nnote: context.sh line 2 is left out: PATH is reserved\n", "/x"},
+		{[]string{altered}, `would refuse it: "init.sh" on the disc is not what its signed manifest says`, "signed by"},
+		{[]string{tree}, "\nprolog: \"init.sh\"\n", "sign"},
+		{[]string{"--json", disc}, `"key": "` + fingerprint + `"`, "secret"},
+		{[]string{"--json", altered}, `"unsigned": "`, `"key"`},
+	} {
+		r := ctxagent(t, append([]string{"inspect"}, tt.args...)...)
+		if r.status != 0 || !strings.Contains(r.stdout, tt.says) || strings.Contains(r.stdout, tt.doNotSay) {
+			t.Errorf("inspect %q: exit status %d; want %q, and not %q:\n%s%s", tt.args, r.status, tt.says, tt.doNotSay, r.stdout, r.stderr)
+		}
+	}
+}

@@ -37,9 +37,9 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
                 [--loghost HOST] [--site NAME] [--manager HOST] [--cluster NAME] … DIR
         write the first tree of a context disc; SYSTEM is htcondor, slurm, pbs,
         gridengine or lsf; asks on a terminal for what is not given
-  ctxagent pack [--label LABEL] [--policy FILE] -o FILE.iso DIR
+  ctxagent pack [--label LABEL] [--policy FILE] [--sign KEY] -o FILE.iso DIR
         write a directory as a context disc, the same bytes every time
-  ctxagent inspect [--json|--manifest] [--signers FILE] DISC|DIR
+  ctxagent inspect [--json | --manifest] [--signers FILE] [--show-values] DISC|DIR
         what is on a disc, as a guest reads it; or what a site signs of it
   ctxagent status [--root DIR] [--json | --html FILE] [--since TIME]
                   [--wait [--timeout DURATION]]
@@ -116,6 +116,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return runStage(ctx, args[1:], stdout, newLogger(stderr))
 	case "check":
 		return check(ctx, args[1:], stdout)
+	case awaitMapping:
+		return awaitNamespace(args[1:])
+	case checkMirrored:
+		return checkInNamespace(ctx, args[1:], stdout)
 	case "init":
 		return initDisc(args[1:], os.Stdin, stdout)
 	case "pack":

@@ -36,6 +36,7 @@ func pack(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	out := flags.String("o", "", "")
 	label := flags.String("label", "CONTEXT", "")
 	policyPath := flags.String("policy", "", "")
+	key := flags.String("sign", "", "")
 	if err := parse(flags, args, 1, 1); err != nil {
 		return err
 	}
@@ -71,11 +72,19 @@ func pack(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	size, err := writeImage(ctx, dir.FS(), *out, o, t.private)
+	tree, signed := dir.FS(), ""
+	if *key != "" {
+		var signer string
+		if tree, signer, err = signTree(tree, *key); err != nil {
+			return err
+		}
+		t.entries, signed = t.entries+2, ", signed by "+signer
+	}
+	size, err := writeImage(ctx, tree, *out, o, t.private)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "%s: %d entries, %d bytes, label %q; read back and compared\n", *out, t.entries, size, *label)
+	_, err = fmt.Fprintf(stdout, "%s: %d entries, %d bytes, label %q%s; read back and compared\n", *out, t.entries, size, *label, signed)
 	if err == nil && t.private {
 		_, err = fmt.Fprintln(stdout, "it holds files that not everybody may read, and so only its owner may read it")
 	}
@@ -216,8 +225,7 @@ func surveyScripts(tree fs.FS) (warnings []string, err error) {
 }
 
 // writeImage writes beside the output file, reads that back, and gives it its
-// name last: there is never half a disc under it. A signature of the tree would
-// be made here, from what the image is read back as, before the name is given.
+// name last: there is never half a disc under it.
 func writeImage(ctx context.Context, tree fs.FS, out string, o isowrite.Options, private bool) (size int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+".*")
 	if err != nil {

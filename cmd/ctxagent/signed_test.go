@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,4 +123,70 @@ func inspectSigned(t *testing.T, name, iso, signers, says string, asked bool) {
 	if page := ctxagent(t, "inspect", "--signers", signers, iso).stdout; !strings.Contains(page, `signed by "site@example.org"`) && !strings.Contains(page, "would refuse it: ") {
 		t.Errorf("%s: the page says nothing of a signature:\n%s", name, page)
 	}
+}
+
+// TestPackSigns packs a signed disc, which is the same each time, has the manifest
+// and the signature that inspect and ssh-keygen make of the same tree, and is what a
+// guest asks for. A key that cannot sign says why.
+func TestPackSigns(t *testing.T) {
+	root, keys := busyboxRoot(t), t.TempDir()
+	key := filepath.Join(keys, "site")
+	keygen(t, "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key)
+	public, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, root, map[string]string{
+		"etc/ctxagent/allowed_signers": "site@example.org " + string(public),
+		"etc/ctxagent/policy.yaml":     strings.Replace(string(dist.Policy), "signature: off", "signature: require", 1),
+	})
+	tree := write(t, t.TempDir(), map[string]string{"prolog.sh": goodScript, "files/key": "secret\n", "a-b": "", "a/b": ""})
+	if err := errors.Join(os.Symlink("files/key", filepath.Join(tree, "key")), os.Chmod(filepath.Join(tree, "files/key"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	pack := func(key string) (result, string) {
+		iso := filepath.Join(t.TempDir(), "disc.iso")
+		return ctxagent(t, "pack", tree, "-o", iso, "--sign", key), iso
+	}
+	r, iso := pack(key)
+	_, again := pack(key)
+	if out, err := exec.Command("cmp", iso, again).CombinedOutput(); r.status != 0 || err != nil {
+		t.Fatalf("pack: exit status %d: %s; twice: %s", r.status, r.stderr, out)
+	}
+	copied := t.TempDir()
+	if out, err := exec.Command("xorriso", "-osirrox", "on", "-indev", iso, "-extract_l", "/", copied, "/manifest", "/manifest.sig", "--").CombinedOutput(); err != nil {
+		t.Fatalf("xorriso: %v: %s", err, out)
+	}
+	manifest, err := os.ReadFile(filepath.Join(copied, "manifest"))
+	if r := ctxagent(t, "inspect", "--manifest", iso); err != nil || r.stdout != string(manifest) {
+		t.Errorf("the manifest is\n%s\nwant\n%s", manifest, r.stdout)
+	}
+	cmd := exec.Command("ssh-keygen", "-Y", "verify", "-f", filepath.Join(root, "etc/ctxagent/allowed_signers"), "-I", "site@example.org", "-n", "ctxagent", "-s", filepath.Join(copied, "manifest.sig"))
+	cmd.Stdin = bytes.NewReader(manifest)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("ssh-keygen does not accept the signature: %v: %s", err, out)
+	}
+	if r := ctxagent(t, "run", "prolog", "--root", root, "--media", iso); r.status != 0 {
+		t.Errorf("exit status %d: %s", r.status, r.stderr)
+	}
+	if disc := receiptFields(t, root, "prolog")["disc"].(map[string]any); disc["signer"] != "site@example.org" {
+		t.Errorf("disc %v", disc)
+	}
+	encrypted, ecdsa := filepath.Join(keys, "encrypted"), filepath.Join(keys, "ecdsa")
+	keygen(t, "-q", "-t", "ed25519", "-N", "a passphrase", "-f", encrypted)
+	keygen(t, "-q", "-t", "ecdsa", "-N", "", "-f", ecdsa)
+	for bad, says := range map[string]string{encrypted: "it is encrypted", ecdsa: `of the type "ecdsa-sha2-nistp256"`, key + ".pub": "no private key", filepath.Join(keys, "none"): "no such file"} {
+		if r, iso := pack(bad); r.status != 2 || !strings.Contains(r.stderr, says) || fileExists(iso) {
+			t.Errorf("%s: exit status %d: %s; want 2, %q and no disc", bad, r.status, r.stderr, says)
+		}
+	}
+	write(t, tree, map[string]string{"Manifest": "x"})
+	if r, _ := pack(key); r.status != 4 || !strings.Contains(r.stderr, `"Manifest" is in the directory already`) {
+		t.Errorf("exit status %d: %s; want 4", r.status, r.stderr)
+	}
+}
+
+func fileExists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
 }

@@ -99,6 +99,8 @@ type Disc struct {
 	Signer string // who signed its manifest, by Finder.Verify
 	// Unsigned says why there is no signer, where one was asked for.
 	Unsigned error `json:"-"`
+	// Context is the text of context.sh; Inspect alone reads it.
+	Context []byte `json:"-"`
 	// Event is when the uevent came that brought the disc, with a monotonic clock
 	// reading; zero if it was there at the first look.
 	Event time.Time `json:"-"`
@@ -198,10 +200,23 @@ func (f Finder) Inspect(name string) (*Disc, error) {
 		return nil, ambiguous(chosen)
 	}
 	d, err := f.read(chosen[0], nil)
+	if name := d.contextFile(); err == nil && name != "" {
+		d.Context, err = smallFile(chosen[0].tree, name, maxContext)
+	}
 	if err != nil {
 		return nil, &UnusableError{Device: chosen[0].device, Err: err}
 	}
 	return d, nil
+}
+
+// maxContext is how long a context.sh is read, in bytes.
+const maxContext = 1 << 20
+
+func (d *Disc) contextFile() string {
+	if d == nil {
+		return ""
+	}
+	return d.Script("context.sh")
 }
 
 // readyPoll is how often a drive is asked that has no event for what is waited

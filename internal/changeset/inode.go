@@ -67,9 +67,13 @@ func typeOf(st *unix.Stat_t) policy.Type {
 func whiteout(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 }
 
 // opaque tells that an upper directory hides the lower one of its name.
-func opaque(dir *os.File) bool {
+func opaque(dir *os.File, userMarks bool) bool {
+	name := "trusted.overlay.opaque"
+	if userMarks {
+		name = "user.overlay.opaque"
+	}
 	var v [4]byte
-	n, err := unix.Fgetxattr(int(dir.Fd()), "trusted.overlay.opaque", v[:])
+	n, err := unix.Fgetxattr(int(dir.Fd()), name, v[:])
 	return err == nil && n > 0 && v[0] == 'y'
 }
 

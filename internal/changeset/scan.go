@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ import (
 type Layer struct {
 	At           string
 	Lower, Upper *os.File
+	// UserMarks says that overlayfs's marks are user.overlay.*, as in a user namespace.
+	UserMarks bool
 }
 
 // Seen is what the script saw beside the layers. Since is when that began, by the
@@ -90,7 +93,7 @@ func Scan(layers []Layer, seen Seen, lim Limits) ([]policy.Change, error) {
 			return nil, err
 		}
 	}
-	slices.SortFunc(s.changes, func(a, b policy.Change) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(s.changes, func(i, j int) bool { return s.changes[i].Path < s.changes[j].Path })
 	return s.changes, nil
 }
 
@@ -140,7 +143,7 @@ func (s *scanner) directory(at string, lower, upper *os.File, hides bool, depth 
 	if err != nil {
 		return err
 	}
-	hides = hides || opaque(upper)
+	hides = hides || opaque(upper, s.layer.UserMarks)
 	for _, name := range names {
 		if err := s.entry(path.Join(at, name), name, lower, upper, hides, depth); err != nil {
 			return err

@@ -57,6 +57,9 @@ func (p *page) head(r *Receipt) {
 	if r.Rehearsal && r.Outcome == Applied {
 		verdict = "would be applied: every change below"
 	}
+	if r.Rehearsal && r.Outcome == Unsupported && r.Script != nil && r.Script.ExitStatus != nil {
+		verdict = "not known: this rehearsal could not do all that a guest does"
+	}
 	p.f("%s: %s (exit status %d, %d ms)\n", r.Stage, verdict, r.ExitCode, r.Durations["total"])
 	if r.Error != "" {
 		p.f("  why       %s\n", OneLine(r.Error))

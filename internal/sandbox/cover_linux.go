@@ -159,9 +159,14 @@ func (in *inside) overlay(id, at, src string) error {
 // metadata-only copies, nothing that a scan would have to follow. volatile
 // (Linux 5.10) spares the flushes: the upper is memory.
 func mountOverlay(lowers, upper, work, target string) error {
-	base := "lowerdir=" + lowers + ",upperdir=" + upper + ",workdir=" + work
+	base := "lowerdir=" + lowers + ",upperdir=" + upper + ",workdir=" + work + ",index=off,xino=off"
+	if userNamespace() {
+		base += ",userxattr" // which turns off redirects and metadata-only copies, too
+	} else {
+		base += ",redirect_dir=off,metacopy=off"
+	}
 	var err error
-	for _, extra := range []string{",redirect_dir=off,metacopy=off,index=off,xino=off,volatile", ",redirect_dir=off,metacopy=off,index=off,xino=off"} {
+	for _, extra := range []string{",volatile", ""} {
 		if err = mountAt("overlay", target, "overlay", unix.MS_NODEV|unix.MS_NOSUID, base+extra); !errors.Is(err, unix.EINVAL) {
 			break
 		}
@@ -235,6 +240,6 @@ func (in *inside) handOver(at, lower, upper string) error {
 		defer f.Close()
 		fds = append(fds, int(f.Fd()))
 	}
-	in.send(message{Layer: at}, fds...)
+	in.send(message{Layer: at, UserMarks: userNamespace()}, fds...)
 	return nil
 }

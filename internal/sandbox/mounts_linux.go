@@ -27,6 +27,9 @@ func (in *inside) mountWorkspace() error {
 	if err := os.Chdir(s.Work); err != nil {
 		return err
 	}
+	if err := tryMark(); err != nil {
+		return err
+	}
 	return os.Mkdir(in.view, 0o755)
 }
 
@@ -92,7 +95,24 @@ func bindReadOnly(src, target string) error {
 	if err := mountAt(src, target, "", unix.MS_BIND, ""); err != nil {
 		return err
 	}
-	return mountAt("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
+	return remountReadOnly(target, unix.MS_NODEV)
+}
+
+// remountReadOnly makes a bind read-only. In a user namespace, what its mount
+// forbade before has to stay forbidden (MNT_LOCKED in mount_namespaces(7)).
+func remountReadOnly(target string, flags uintptr) error {
+	if userNamespace() {
+		var st unix.Statfs_t
+		if err := unix.Statfs(target, &st); err != nil {
+			return &os.PathError{Op: "statfs", Path: target, Err: err}
+		}
+		for is, keep := range map[int64]uintptr{unix.ST_NOEXEC: unix.MS_NOEXEC, unix.ST_NODEV: unix.MS_NODEV} {
+			if int64(st.Flags)&is != 0 {
+				flags |= keep
+			}
+		}
+	}
+	return mountAt("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|flags, "")
 }
 
 // mountAt is mount(2) with an error that names everything.

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,6 +55,8 @@ type watcher struct {
 
 	counts map[Denied]int // by a Denied without its count
 	others int            // calls beyond maxDenied
+
+	unmapped map[string]bool // see wantedID
 }
 
 // watch answers notifications from f until close.
@@ -63,7 +65,7 @@ func (w *watcher) watch(f *os.File) {
 		_ = f.Close() // what is denied then fails with ENOSYS
 		return
 	}
-	w.listener, w.counts = f, map[Denied]int{}
+	w.listener, w.counts, w.unmapped = f, map[Denied]int{}, map[string]bool{}
 	w.done.Go(func() {
 		fd := int(f.Fd())
 		for {
@@ -82,6 +84,12 @@ func (w *watcher) watch(f *os.File) {
 func (w *watcher) answer(fd int) {
 	var n notification
 	if ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)) != nil {
+		return
+	}
+	if id := wantedID(n); id != "" {
+		w.unmapped[id] = true
+		r := response{ID: n.ID, Error: -int32(unix.EINVAL)}
+		_ = ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r))
 		return
 	}
 	call, errno := describe(n)
@@ -121,7 +129,9 @@ func (w *watcher) denied() []Denied {
 		d.Count = n
 		out = append(out, d)
 	}
-	slices.SortFunc(out, func(a, b Denied) int { return cmp.Or(cmp.Compare(a.Comm, b.Comm), cmp.Compare(a.Call, b.Call)) })
+	sort.Slice(out, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(out[i].Comm, out[j].Comm), cmp.Compare(out[i].Call, out[j].Call)) < 0
+	})
 	if w.others > 0 {
 		out = append(out, Denied{Comm: "others", Call: "calls beyond the first kinds", Count: w.others})
 	}

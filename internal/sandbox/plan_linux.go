@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -50,8 +51,24 @@ func (in *inside) listMounts() error {
 	if initramfs(infos) {
 		return errors.New("the root is the initramfs, which pivot_root(2) cannot leave: switch_root(8) to a file system first")
 	}
-	in.mounts = plan(in.conf.Spec.Root, infos, in.conf.Spec.Show)
+	in.mounts = plan(cmp.Or(in.conf.Spec.Mirrors, in.conf.Spec.Root), infos, in.conf.Spec.Show)
 	return nil
+}
+
+// Unshown lists the paths of a root that a command is shown empty, or that are
+// mounted anew, and that a mirror of the root must not look at.
+func Unshown(root string) ([]string, error) {
+	infos, err := mountinfo.GetMounts(nil)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(replaced)
+	for _, m := range plan(root, infos, nil) {
+		if m.empty {
+			out = append(out, m.at)
+		}
+	}
+	return out, nil
 }
 
 // initramfs tells that the kernel's first root is still this process's.

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -37,6 +39,7 @@ type message struct {
 	NotFound    bool     `json:",omitempty"`
 	Exec        bool     `json:",omitempty"` // it was the command's start that failed
 	Layer       string   `json:",omitempty"` // with lower and upper directory
+	UserMarks   bool     `json:",omitempty"`
 	Control     bool     `json:",omitempty"` // with the shim's listening socket
 	Listener    bool     `json:",omitempty"` // with the filter's notification descriptor
 	Relay       bool     `json:",omitempty"` // with the loopback's listening socket
@@ -99,7 +102,7 @@ func Run(ctx context.Context, spec Spec) (_ *Result, err error) {
 	seen.control.close()
 	seen.calls.close()
 	side.Wait()
-	res.Requests, res.Full, res.Denied = seen.control.requests(), full(res.Layers), seen.calls.denied()
+	res.Requests, res.Full, res.Denied, res.Unmapped = seen.control.requests(), full(res.Layers), seen.calls.denied(), slices.Sorted(maps.Keys(seen.calls.unmapped))
 	res.NoMemory, res.NoProcess = limits.group.events()
 	limits.group.remove()
 	res.Unbounded = limits.unbounded
@@ -188,12 +191,16 @@ type limited struct {
 // limit puts sandbox-init into a cgroup, which it waits for with the command.
 func (p *process) limit(spec Spec) limited {
 	group, err := newCgroup(spec)
+	if err == nil {
+		err = group.add(p.cmd.Process.Pid)
+	}
+	if err != nil && userNamespace() { // what nobody delegated to this user
+		group.remove()
+		group, err = nil, errNoCgroup
+	}
 	if errors.Is(err, errNoCgroup) {
 		p.tell(unbounded)
 		return limited{unbounded: err.Error()}
-	}
-	if err == nil {
-		err = group.add(p.cmd.Process.Pid)
 	}
 	if err != nil {
 		_ = p.cmd.Process.Kill()
@@ -275,7 +282,7 @@ func (p *process) listen(res *Result, relay func(*os.File) error) heard {
 		case m.Error != "":
 			h.failure = fmt.Errorf("%w: %s", ErrUnsupported, m.Error)
 		case m.Layer != "" && len(m.receivedFDs) == 2:
-			res.Layers = append(res.Layers, Layer{At: m.Layer, Lower: m.receivedFDs[0], Upper: m.receivedFDs[1]})
+			res.Layers = append(res.Layers, Layer{At: m.Layer, Lower: m.receivedFDs[0], Upper: m.receivedFDs[1], UserMarks: m.UserMarks})
 		case m.Control && len(m.receivedFDs) == 1:
 			h.control.serve(m.receivedFDs[0])
 		case m.Uncovered != nil:

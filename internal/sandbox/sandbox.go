@@ -33,6 +33,7 @@ const ContextDir = "/var/lib/hepix/context"
 // Spec says what to run and on what. Every limit has to be set.
 type Spec struct {
 	Root    string   // absolute path of the root to show, never written
+	Mirrors string   // the directory that Root is a mirror of, if it is one: what is mounted there counts
 	Work    string   // an empty directory outside of what the command needs; a tmpfs is mounted there, in the sandbox's own namespace
 	Context string   // directory that is shown, read-only, at ContextDir
 	Also    string   // a directory of the root where it is shown, too, if that is there and empty; "" for none
@@ -120,6 +121,7 @@ type Result struct {
 	NoProcess  int      // how often Spec.Processes kept one from starting
 	Also       bool     // the context was shown at Spec.Also
 	Unbounded  string   // why Spec.Processes and Spec.Memory hold for each process alone; "" if they hold for all
+	Unmapped   []string // what ids the command wanted to give or take that this user namespace has not
 	Layers     []Layer
 	Confined   time.Time // when the confinement stood
 	Released   time.Time // when Hold had returned; zero without Hold
@@ -152,6 +154,8 @@ type Denied struct {
 type Layer struct {
 	At           string // mount point inside the root
 	Lower, Upper *os.File
+	// UserMarks says that overlayfs's marks are user.overlay.*, as in a user namespace.
+	UserMarks bool
 }
 
 // Close lets go of the layers, and with them of all memory they hold.

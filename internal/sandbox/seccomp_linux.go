@@ -112,7 +112,7 @@ func filter(arch uint32, calls ...map[uint32]string) program {
 			p = append(p, when(nr, tell)...)
 		}
 	}
-	return slices.Concat(p, looked(), allow)
+	return slices.Concat(p, ids(mappedIDs()), looked(), allow)
 }
 
 // looked are the calls whose arguments decide.

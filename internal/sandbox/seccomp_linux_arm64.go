@@ -8,3 +8,6 @@ const auditArch = unix.AUDIT_ARCH_AARCH64
 
 // deniedHere are denied calls that only this architecture has.
 var deniedHere = map[uint32]string{}
+
+// idCallsHere are the idCalls that this architecture has besides.
+var idCallsHere = map[uint32][]uint32{}

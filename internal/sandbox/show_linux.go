@@ -76,6 +76,9 @@ func showEntry(e Entry, rel, lower, over string) (bool, error) {
 		// the mount points have to be there, and theirs are resolved later.
 		return false, nil
 	}
+	if errors.Is(err, unix.EACCES) && e.Kind == ShowEmpty && userNamespace() {
+		return false, nil // the command can look no deeper than we can
+	}
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return false, err
 	}
@@ -141,7 +144,7 @@ func placeEntry(e Entry, p string, st *unix.Stat_t) error {
 		if err := showNew(e, p); err != nil || e.Kind != ShowDirectory {
 			return err
 		}
-		return unix.Lsetxattr(p, "trusted.overlay.opaque", []byte("y"), 0)
+		return unix.Lsetxattr(p, markPrefix()+"opaque", []byte("y"), 0)
 	case ShowAbsent: // overlayfs's whiteout
 		if err := unix.Mknod(p, unix.S_IFCHR, 0); err != nil {
 			return &os.PathError{Op: "mknod", Path: p, Err: err}

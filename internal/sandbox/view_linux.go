@@ -52,7 +52,12 @@ func (in *inside) bindIn(src, p string) error {
 	if err := in.mountIn(src, p, "", unix.MS_BIND, ""); err != nil {
 		return err
 	}
-	return in.mountIn("", p, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
+	at, err := in.resolve(p)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	return remountReadOnly(at.path(), unix.MS_NODEV)
 }
 
 const noFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
@@ -126,6 +131,39 @@ func (in *inside) hideProc() error {
 	return nil
 }
 
+// nodes are the devices of the view (Documentation/admin-guide/devices.txt).
+var nodes = map[string]uint64{
+	"null": unix.Mkdev(1, 3), "zero": unix.Mkdev(1, 5), "full": unix.Mkdev(1, 7), "random": unix.Mkdev(1, 8), "urandom": unix.Mkdev(1, 9),
+	"tty": unix.Mkdev(5, 0),
+}
+
+// makeNode makes one in dev, the view's /dev. In a user namespace nobody can: there
+// it is the host's, which belongs to nobody there, and is read-only.
+func (in *inside) makeNode(dev int, name string, device uint64) error {
+	if !userNamespace() {
+		if err := unix.Mknodat(dev, name, unix.S_IFCHR|0o666, int(device)); err != nil {
+			return &os.PathError{Op: "mknod", Path: "/dev/" + name, Err: err}
+		}
+		return nil
+	}
+	fd, err := unix.Openat(dev, name, unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o444)
+	if err != nil {
+		return &os.PathError{Op: "create", Path: "/dev/" + name, Err: err}
+	}
+	if err := unix.Close(fd); err != nil {
+		return err
+	}
+	if err := in.mountIn("/dev/"+name, "/dev/"+name, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	at, err := in.resolve("/dev/" + name)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	return remountReadOnly(at.path(), 0)
+}
+
 // mountDev makes private nodes: a chmod of the host's /dev/null through a bind
 // would be the host's.
 func (in *inside) mountDev() error {
@@ -138,13 +176,10 @@ func (in *inside) mountDev() error {
 	}
 	defer dev.Close()
 	fd := int(dev.Fd())
-	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9} {
-		if err := unix.Mknodat(fd, name, unix.S_IFCHR|0o666, int(unix.Mkdev(1, minor))); err != nil {
-			return &os.PathError{Op: "mknod", Path: "/dev/" + name, Err: err}
+	for name, device := range nodes {
+		if err := in.makeNode(fd, name, device); err != nil {
+			return err
 		}
-	}
-	if err := unix.Mknodat(fd, "tty", unix.S_IFCHR|0o666, int(unix.Mkdev(5, 0))); err != nil {
-		return &os.PathError{Op: "mknod", Path: "/dev/tty", Err: err}
 	}
 	for name, target := range map[string]string{"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"} {
 		if err := unix.Symlinkat(target, fd, name); err != nil {

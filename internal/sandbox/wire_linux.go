@@ -23,13 +23,13 @@ type config struct {
 // which start by building its tables.
 type (
 	wireConfig struct {
-		Root, Work, Context, Also, Agent []byte
-		Command, Env                     [][]byte
-		Else                             [][][]byte
-		Show                             []wireEntry
-		Bytes, Memory                    int64
-		Inodes, Processes                int
-		Relay, Hold                      bool
+		Root, Mirrors, Work, Context, Also, Agent []byte
+		Command, Env                              [][]byte
+		Else                                      [][][]byte
+		Show                                      []wireEntry
+		Bytes, Memory                             int64
+		Inodes, Processes                         int
+		Relay, Hold                               bool
 	}
 	wireEntry struct {
 		Path, Data, From, Target []byte
@@ -41,7 +41,7 @@ type (
 func (c config) MarshalJSON() ([]byte, error) {
 	s := c.Spec
 	w := wireConfig{
-		Root: []byte(s.Root), Work: []byte(s.Work), Context: []byte(s.Context), Also: []byte(s.Also), Agent: []byte(c.Agent),
+		Root: []byte(s.Root), Mirrors: []byte(s.Mirrors), Work: []byte(s.Work), Context: []byte(s.Context), Also: []byte(s.Also), Agent: []byte(c.Agent),
 		Command: octets(s.Command), Env: octets(s.Env),
 		Bytes: s.Bytes, Memory: s.Memory, Inodes: s.Inodes, Processes: s.Processes, Relay: c.Relay, Hold: c.Hold,
 	}
@@ -61,7 +61,7 @@ func (c *config) UnmarshalJSON(b []byte) error {
 	}
 	*c = config{
 		Spec: Spec{
-			Root: string(w.Root), Work: string(w.Work), Context: string(w.Context), Also: string(w.Also),
+			Root: string(w.Root), Mirrors: string(w.Mirrors), Work: string(w.Work), Context: string(w.Context), Also: string(w.Also),
 			Command: text(w.Command), Env: text(w.Env),
 			Bytes: w.Bytes, Memory: w.Memory, Inodes: w.Inodes, Processes: w.Processes,
 		},

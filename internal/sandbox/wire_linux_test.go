@@ -17,7 +17,7 @@ func TestConfigurationTravelsWhole(t *testing.T) {
 	odd := "\xff \x00 \n\\\" é"
 	sent := config{
 		Spec: Spec{
-			Root: "/r" + odd, Work: "/w" + odd, Context: "/c" + odd, Also: "/m" + odd, Command: []string{"sh", odd, ""}, Else: [][]string{{odd}, {"a", "b"}},
+			Root: "/r" + odd, Mirrors: "/i" + odd, Work: "/w" + odd, Context: "/c" + odd, Also: "/m" + odd, Command: []string{"sh", odd, ""}, Else: [][]string{{odd}, {"a", "b"}},
 			Env:   []string{"A=" + odd, "B="},
 			Show:  []Entry{{Path: "/p" + odd, Kind: ShowFile, Mode: 0o640, UID: 1, GID: 2, Data: []byte(odd), From: odd, Target: odd}},
 			Bytes: 1 << 40, Inodes: 2, Processes: 3, Memory: 4,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package signature verifies who signed a message by `ssh-keygen -Y sign`. Its
-// input is the message, the detached signature and a list of trusted keys in the
-// format of allowed_signers (ssh-keygen(1)); its output is the signer's name, or
-// an *Error with one of four reasons. It reads no file and no clock.
+// Package signature verifies who signed a message by `ssh-keygen -Y sign`, and
+// signs as that does. Its input is the message, the detached signature and a list
+// of trusted keys in the format of allowed_signers (ssh-keygen(1)); its output is
+// the signer's name, or an *Error with one of four reasons. It reads no file and no
+// clock.
 package signature
 
 import (
@@ -81,22 +82,31 @@ func Verify(message, armored []byte, trusted []Signer, now time.Time) (string, e
 	if err != nil {
 		return "", err
 	}
+	if err := b.verify(message, key, signer); err != nil {
+		return "", err
+	}
+	return signer, nil
+}
+
+// verify tells whether the signature is one of the message by a key, which is
+// called signer in errors.
+func (b *blob) verify(message []byte, key ssh.PublicKey, signer string) error {
 	var sig ssh.Signature
 	if err := ssh.Unmarshal([]byte(b.Signature), &sig); err != nil {
-		return "", refuse(Malformed, "the signature proper cannot be read: %v", err)
+		return refuse(Malformed, "the signature proper cannot be read: %v", err)
 	}
 	if sig.Format == ssh.KeyAlgoRSA { // by SHA-1
-		return "", refuse(Malformed, "the signature is of the algorithm ssh-rsa: sign with ed25519")
+		return refuse(Malformed, "the signature is of the algorithm ssh-rsa: sign with ed25519")
 	}
 	digest, err := hash(b.Hash, message)
 	if err != nil {
-		return "", err
+		return err
 	}
 	data := ssh.Marshal(signed{magic, b.Namespace, b.Reserved, b.Hash, string(digest)})
 	if err := key.Verify(data, &sig); err != nil {
-		return "", refuse(Invalid, "the signature of %s is not of this manifest", signer)
+		return refuse(Invalid, "the signature of %s is not of this manifest", signer)
 	}
-	return signer, nil
+	return nil
 }
 
 // parse takes a signature out of its armour and looks what it is for.

@@ -38,6 +38,11 @@ var secrets = []sandbox.Entry{
 	{Path: "/var/lib/ctxagent", Kind: sandbox.ShowEmpty},
 }
 
+// Variables reads a context.sh, and says what of it is left out.
+func Variables(name string, text []byte) (assigned, warnings []string) {
+	return assignments(name, string(text), nil)
+}
+
 // environment is the script's: a fixed clean one, the variables of the disc's
 // context.sh, and what the stage knows, which wins.
 func environment(c Context, r *report.Receipt) (env, warnings []string) {

@@ -31,10 +31,7 @@ type script struct {
 // load reads the stage's script; nil means that the disc has none. A disc of
 // CERN's kind has init.sh in place of prolog.sh.
 func load(c Context, stage string) (*script, error) {
-	name := c.Script(stage + ".sh")
-	if name == "" && stage == Prolog {
-		name = c.Script("init.sh")
-	}
+	name := ScriptOf(c.Script, stage)
 	if name == "" {
 		return nil, nil
 	}
@@ -51,6 +48,15 @@ func load(c Context, stage string) (*script, error) {
 		s.warnings = append(s.warnings, fmt.Sprintf("%s is not run: %s is the prolog, and may read it with `. ./%s`", other, name, other))
 	}
 	return s, nil
+}
+
+// ScriptOf is the file of a disc that a stage runs, or "".
+func ScriptOf(file func(name string) string, stage string) string {
+	name := file(stage + ".sh")
+	if name == "" && stage == Prolog {
+		name = file("init.sh")
+	}
+	return name
 }
 
 // missing says in words that a disc has no script for a stage.

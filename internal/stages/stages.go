@@ -64,6 +64,11 @@ type Machine struct {
 	// without a way out.
 	Local func(netip.Addr) (bool, error)
 
+	// Mirror is set where RootPath is a mirror, in a rehearsal without root.
+	Mirror *Mirror
+	// Cannot is why no script can be confined here, if that is known before.
+	Cannot error
+
 	// shown is what stages that were rehearsed before would have left.
 	shown []sandbox.Entry
 	early *early // by Prepare
@@ -109,6 +114,10 @@ func (m *Machine) Run(ctx context.Context, c Context, r *report.Receipt) {
 	}
 	r.Script = &report.Script{Path: s.name, Digest: s.digest}
 	r.Warnings = append(r.Warnings, s.warnings...)
+	if m.Cannot != nil {
+		endUnrun(r, s, fmt.Errorf("%w: %w", sandbox.ErrUnsupported, m.Cannot))
+		return
+	}
 	since, err := m.since()
 	if err != nil {
 		endUnrun(r, s, fmt.Errorf("%w: %w", sandbox.ErrUnsupported, err))
@@ -195,7 +204,7 @@ func (m *Machine) run(ctx context.Context, c Context, s *script, r *report.Recei
 // spec is what the sandbox is told of any script of a stage.
 func (m *Machine) spec(stage, dir string, view []journal.Shown) sandbox.Spec {
 	return sandbox.Spec{
-		Root: m.RootPath, Work: m.Work, Context: dir, Also: m.alsoAt(),
+		Root: m.RootPath, Mirrors: m.mirrored(), Work: m.Work, Context: dir, Also: m.alsoAt(),
 		Show:  slices.Concat(secrets, without(m.shown, view, m.RootPath), m.shown),
 		Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
 		Processes: m.Policy.Limits.Processes, Memory: int64(m.Policy.Limits.Memory),
@@ -261,7 +270,10 @@ func (m *Machine) warnings(res *sandbox.Result) []string {
 	if res.NoMemory > 0 {
 		out = append(out, fmt.Sprintf("the script's processes and what they wrote came to %d bytes, the policy's limits.memory", m.Policy.Limits.Memory))
 	}
-	if res.Unbounded != "" {
+	switch {
+	case res.Unbounded != "" && m.Mirror != nil: // nobody is the machine's root there
+		out = append(out, res.Unbounded+": limits.memory held for each process alone")
+	case res.Unbounded != "":
 		out = append(out, res.Unbounded+": limits.memory held for each process alone, and limits.processes for none of root's")
 	}
 	return out
@@ -290,11 +302,16 @@ func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s 
 	began := time.Now()
 	var (
 		approved policy.Approved
+		changes  []policy.Change
 		refused  *policy.RefusedError
 		err      error
 	)
 	if !res.Full { // a file that was cut off says nothing about the script
-		approved, err = m.check(r, s, res, seen)
+		approved, changes, err = m.check(r, s, res, seen)
+	}
+	if unsure := m.unsure(changes, res, err); unsure != nil {
+		r.End(report.Unsupported, unsure)
+		return
 	}
 	if err == nil && res.ExitStatus == 0 && !res.TimedOut {
 		approved, err = m.confirm(ctx, c, r, s, seen.Shown, approved)
@@ -323,7 +340,7 @@ func (m *Machine) conclude(ctx context.Context, c Context, r *report.Receipt, s 
 }
 
 // check scans the staging tree and holds it against the policy.
-func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result, seen changeset.Seen) (policy.Approved, error) {
+func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result, seen changeset.Seen) (policy.Approved, []policy.Change, error) {
 	var layers []changeset.Layer
 	for _, l := range res.Layers {
 		layers = append(layers, changeset.Layer(l))
@@ -335,7 +352,7 @@ func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result, seen 
 	}
 	if err != nil {
 		note(r, s, err)
-		return policy.Approved{}, err
+		return policy.Approved{}, nil, err
 	}
 	m.show(r.Stage, changes)
 	all := policy.Proposal{Changes: changes}
@@ -347,14 +364,14 @@ func (m *Machine) check(r *report.Receipt, s *script, res *sandbox.Result, seen 
 	}
 	acc, err := accounts(m.Root)
 	if err != nil {
-		return policy.Approved{}, err
+		return policy.Approved{}, changes, err
 	}
 	approved, err := m.Policy.Check(all, acc)
 	for _, c := range changes {
 		r.Changes = append(r.Changes, report.FromChange(c))
 	}
 	note(r, s, err)
-	return approved, err
+	return approved, changes, err
 }
 
 // confirm asks the validators about what the policy accepted.

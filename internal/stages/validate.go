@@ -59,7 +59,7 @@ func (m *Machine) ask(ctx context.Context, c Context, argv []string, view []jour
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(m.Policy.Limits.Deadline))
 	defer cancel()
 	res, err := sandbox.Run(ctx, sandbox.Spec{
-		Root: m.RootPath, Work: m.Work, Context: c.Dir, Command: argv, Env: []string{"PATH=" + searchPath, "HOME=/", "LANG=C"},
+		Root: m.RootPath, Mirrors: m.mirrored(), Work: m.Work, Context: c.Dir, Command: argv, Env: []string{"PATH=" + searchPath, "HOME=/", "LANG=C"},
 		Show:  slices.Concat(secrets, without(shown, view, m.RootPath), shown),
 		Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
 		Processes: m.Policy.Limits.Processes, Memory: int64(m.Policy.Limits.Memory),

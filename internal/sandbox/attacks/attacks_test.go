@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -121,26 +122,9 @@ func (a *arena) run(t *testing.T, at Attack, stage Stage) (*report.Receipt, erro
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	files := map[string]string{string(stage) + ".sh": Prelude + at.Script + "\n", "victims": a.victims.variables()}
-	if stage == Prolog {
-		files["epilog.sh"] = "#!/bin/sh\n"
-	}
-	for name, content := range at.Files {
-		files[name] = content
-	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.Link(a.intruder, filepath.Join(dir, "intruder")); err != nil {
-		b, err := os.ReadFile(a.intruder)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(dir, "intruder"), b, 0o755); err != nil {
-			return nil, err
-		}
+	files, err := a.fill(dir, at, stage)
+	if err != nil {
+		return nil, err
 	}
 	deadline := at.Deadline
 	if deadline == 0 {
@@ -168,6 +152,28 @@ func (a *arena) run(t *testing.T, at Attack, stage Stage) (*report.Receipt, erro
 	}}, r)
 	_, err = r.Marshal() // whatever the script's names are
 	return r, err
+}
+
+// fill puts an attack's files into a disc's directory.
+func (a *arena) fill(dir string, at Attack, stage Stage) (files map[string]string, err error) {
+	files = map[string]string{string(stage) + ".sh": Prelude + at.Script + "\n", "victims": a.victims.variables()}
+	if stage == Prolog {
+		files["epilog.sh"] = "#!/bin/sh\n"
+	}
+	maps.Copy(files, at.Files)
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	if os.Link(a.intruder, filepath.Join(dir, "intruder")) == nil {
+		return files, nil
+	}
+	b, err := os.ReadFile(a.intruder)
+	if err != nil {
+		return nil, err
+	}
+	return files, os.WriteFile(filepath.Join(dir, "intruder"), b, 0o755)
 }
 
 // judgeInside compares what the script reported with what it had to.

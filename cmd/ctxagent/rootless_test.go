@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// asNobody runs the agent as nobody, in a mount namespace where setup, a piece of
+// shell, prepares the machine; /dev/fuse is there for everybody, as udev makes it.
+func asNobody(t *testing.T, setup string, args ...string) result {
+	t.Helper()
+	needRoot(t)
+	script := `mount -t tmpfs none /mnt && mknod -m 666 /mnt/fuse c 10 229 && mount --bind /mnt/fuse /dev/fuse; ` + setup + `
+exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`
+	var out, errs strings.Builder
+	cmd := exec.CommandContext(t.Context(), "unshare", append([]string{"-m", "sh", "-euc", script, "sh", binary}, args...)...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // its status is looked at
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// readable opens a test's directories to nobody.
+func readable(t *testing.T, dirs ...string) {
+	t.Helper()
+	for _, d := range append(dirs, filepath.Dir(binary)) {
+		for ; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+			if err := os.Chmod(d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// subordinateIDs has nobody have what adduser gives a user (subuid(5)).
+const subordinateIDs = `echo nobody:200000:65536 >/mnt/subid; touch /etc/subuid /etc/subgid; mount --bind /mnt/subid /etc/subuid; mount --bind /mnt/subid /etc/subgid`
+
+func receiptOf(t *testing.T, r result, stage string) (told, string) {
+	t.Helper()
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(r.stdout), &all); err != nil {
+		t.Fatalf("%v: %s%s", err, r.stdout, r.stderr)
+	}
+	var got told
+	if err := json.Unmarshal(all[stage], &got); err != nil {
+		t.Fatalf("%v: %s", err, r.stdout)
+	}
+	return got, string(all[stage])
+}
+
+// TestCheckWithoutRoot rehearses as an ordinary user what root rehearses, on a root
+// of root's and on one that the user has unpacked: the same verdict. What the
+// user may not read or hand out makes it not known, by name.
+func TestCheckWithoutRoot(t *testing.T) {
+	root := verdictRoot(t)
+	write(t, root, map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\nmunge:x:105:105::/:/bin/false\n", "etc/group": "root:x:0:\nmunge:x:105:\n", "etc/secret": "s\n", "opt/condor/keep": ""})
+	if err := os.Chmod(filepath.Join(root, "etc/secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(t.TempDir(), "root")
+	if out, err := exec.Command("sh", "-c", `cp -a "$0" "$1" && chown -R 65534:65534 "$1"`, root, own).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	munge := "#!/bin/sh\nmkdir -p /etc/munge; cp munge.key /etc/munge/munge.key; chmod 400 /etc/munge/munge.key; chown munge:munge /etc/munge /etc/munge/munge.key\n"
+	readable(t, root, own)
+	for _, tt := range []struct {
+		name, setup, root, script, notKnown string
+	}{
+		{"good", ":", root, goodScript + "systemctl restart rsyslog\n", ""},
+		{"own root", ":", own, goodScript + "echo x >>/etc/motd\n", ""},
+		{"account", ":", root, "echo x >>/etc/passwd; rm -r /etc/rsyslog.d; mkdir /etc/rsyslog.d\n", ""},
+		{"call", ":", root, "busybox mount -t tmpfs none /mnt || true; busybox mknod /etc/rsyslog.d/a b 8 0 || true\n", ""},
+		{"kernel", ":", root, "cat /proc/kcore /etc/shadow /root/.ssh/id; echo x >/proc/sys/kernel/core_pattern; echo x >/dev/null; busybox chmod 600 /dev/null; exit 3\n", ""},
+		{"chown", subordinateIDs, root, munge, ""},
+		{"chown, own root", subordinateIDs, own, munge, ""},
+		{"chown, one id", ":", root, munge, "what this user namespace does not have: id 105"},
+		{"setuid, one id", ":", root, "busybox start-stop-daemon -S -c munge -x /bin/true\n", "what this user namespace does not have: "},
+		{"unreadable", ":", root, "cat /etc/secret\n", "what only root may read: /etc/secret"},
+		{"unreadable before", ":", root, "echo x >/etc/secret\n", "what only root may read: /etc/secret"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			disc := write(t, t.TempDir(), map[string]string{"prolog.sh": tt.script, "munge.key": strings.Repeat("k", 1024)})
+			readable(t, disc)
+			want, wanted := receiptOf(t, ctxagent(t, "check", "--json", "--root", tt.root, disc), "prolog")
+			r := asNobody(t, tt.setup, "check", "--json", "--root", tt.root, disc)
+			got, receipt := receiptOf(t, r, "prolog")
+			if tt.root == own { // root sees whose the files are; in the image they are root's
+				want.Error, got.Error = "", ""
+			}
+			switch {
+			case tt.notKnown != "":
+				if r.status != 6 || got.Outcome != "unsupported" || !strings.Contains(got.Error, tt.notKnown) {
+					t.Errorf("exit status %d, %s: %s; want 6, %q", r.status, got.Outcome, got.Error, tt.notKnown)
+				}
+			case !reflect.DeepEqual(got, want) || r.status != got.ExitCode:
+				t.Errorf("nobody's rehearsal says, with exit status %d\n%s\nroot's says\n%s", r.status, receipt, wanted)
+			}
+		})
+	}
+}
+
+// TestCheckWithoutUserNamespaces takes away what a rehearsal without root rests on:
+// the exit status is 6, nothing is run, and the message has what to type.
+func TestCheckWithoutUserNamespaces(t *testing.T) {
+	root := verdictRoot(t)
+	disc := write(t, t.TempDir(), map[string]string{"prolog.sh": goodScript})
+	readable(t, root, disc)
+	for says, r := range map[string]result{
+		"`sudo sysctl -w user.max_user_namespaces=10000`": withoutNamespaces(t, "check", "--json", "--root", root, disc),
+		"needs /dev/fuse": asNobody(t, "umount /dev/fuse; chmod 600 /mnt/fuse; mount --bind /mnt/fuse /dev/fuse", "check", "--json", "--root", root, disc),
+	} {
+		got, _ := receiptOf(t, r, "prolog")
+		if r.status != 6 || got.Outcome != "unsupported" || len(got.Changes) > 0 || !strings.Contains(got.Error, says) || !strings.Contains(got.Error, "sudo") {
+			t.Errorf("exit status %d, %s: %s; want 6 and %q", r.status, got.Outcome, got.Error, says)
+		}
+	}
+	if r := asNobody(t, ":", "run", "prolog", "--root", root, "--media", disc); r.status == 0 {
+		t.Errorf("run as nobody: exit status %d", r.status)
+	}
+}
+
+// withoutNamespaces runs the agent as nobody in a user namespace that may have no
+// further ones: the setting is that namespace's, and not the machine's.
+func withoutNamespaces(t *testing.T, args ...string) result {
+	t.Helper()
+	var out, errs strings.Builder
+	script := `echo 0 >/proc/sys/user/max_user_namespaces; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`
+	cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-euc", script, "sh", binary}, args...)...)
+	all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: all, GidMappings: all, GidMappingsEnableSetgroups: true}
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // its status is looked at
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
