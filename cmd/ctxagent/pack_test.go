@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -182,55 +181,5 @@ func TestPackReadsBack(t *testing.T) {
 	}
 	if err := compare(image.Bytes()[:image.Len()-2048]); err == nil {
 		t.Error("a cut image: no error")
-	}
-}
-
-// BenchmarkPack is pack against xorriso, of 1 GiB and of 5,000 files, in memory:
-// CPU time, and the greatest resident size of ours.
-func BenchmarkPack(b *testing.B) {
-	top, err := os.MkdirTemp("/dev/shm", "ctxagent-bench-")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = os.RemoveAll(top) })
-	policy := filepath.Join(top, "policy.yaml")
-	if err := os.WriteFile(policy, bytes.Replace(dist.Policy, []byte("max_bytes: 128MiB"), []byte("max_bytes: 8GiB"), 1), 0o644); err != nil {
-		b.Fatal(err)
-	}
-	for name, fill := range map[string]string{
-		"1GiB":      `dd if=/dev/urandom of="$0/payload" bs=1M count=1024 status=none`,
-		"5000files": `for i in $(seq 5000); do echo $i >"$0/file-$i"; done`,
-	} {
-		tree := filepath.Join(top, name)
-		if err := os.Mkdir(tree, 0o755); err != nil {
-			b.Fatal(err)
-		}
-		if err := os.WriteFile(tree+"/prolog.sh", []byte(goodScript), 0o755); err != nil {
-			b.Fatal(err)
-		}
-		if out, err := exec.Command("sh", "-c", fill, tree).CombinedOutput(); err != nil {
-			b.Fatalf("%v: %s", err, out)
-		}
-		b.Run(name, func(b *testing.B) {
-			var ours, theirs []time.Duration
-			for b.Loop() {
-				ours = append(ours, cpu(b, binary, "pack", "--policy", policy, "-o", top+"/a.iso", tree))
-				theirs = append(theirs, cpu(b, "xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", top+"/b.iso", tree))
-			}
-			b.ReportMetric(milliseconds(ours), "pack-cpu-ms")
-			b.ReportMetric(milliseconds(theirs), "xorriso-cpu-ms")
-			b.ReportMetric(0, "ns/op")
-			out, err := exec.Command("sh", "-c", `"$0" pack --policy "$1" -o "$2/a.iso" "$3" >/dev/null & while grep VmHWM /proc/$!/status; do sleep 0.02; done | sort -k2 -n | tail -n 1`, binary, policy, top, tree).Output()
-			if err != nil {
-				b.Fatal(err)
-			}
-			var kib float64
-			if _, err := fmt.Sscanf(string(out), "VmHWM: %f kB", &kib); err == nil {
-				b.ReportMetric(kib/1024, "MiB-resident")
-			}
-		})
-		if err := os.RemoveAll(tree); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
