@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -17,8 +18,9 @@ code,pre{font:13px/1.45 ui-monospace,monospace}pre{background:#f4f6f8;padding:.7
 td code{overflow-wrap:anywhere}.bar{position:relative;height:1.1rem;background:#eef1f5;min-width:22rem}
 .bar i{position:absolute;top:0;bottom:0;min-width:2px}.prolog{background:#2f6fb3}.epilog{background:#c2701c}
 .n{white-space:nowrap;text-align:right}footer{margin-top:2rem;color:#5b6676;font-size:.85rem}
-@media(prefers-color-scheme:dark){body{background:#14181d;color:#dfe5ec}pre,.bar{background:#20262d}.ok{color:#6fcf97}.bad{color:#ff8a80}
-td,th,h2{border-color:#2d353e}}`
+@media(prefers-color-scheme:dark){body{background:#14181d;color:#dfe5ec}pre,.bar{background:#20262d}.ok{color:#6fcf97}.bad{color:#ff8a80}footer{color:#9aa7b5}
+td,th,h2{border-color:#2d353e}}
+.what{min-width:16rem}@media(max-width:48rem){.bar{min-width:5rem}.what{min-width:8rem}td,th{padding-right:.35rem}body{font-size:14px}}`
 
 // HTML writes the receipts as one page that needs nothing else: verdicts, the
 // timeline to scale, every change and every refusal. Whatever a disc or a script
@@ -74,7 +76,7 @@ func (p *page) htmlStage(r *Receipt) {
 	row("why", esc(r.Error))
 	row("when", r.Clock.Started.Format("2006-01-02 15:04:05 MST")+fmt.Sprintf(", exit status %d, %d ms", r.ExitCode, r.Durations["total"]))
 	if d := r.Disc; d != nil {
-		row("disc", fmt.Sprintf("<code>%s</code>, label <code>%s</code>, %s, %s, digest <code>%s</code>", esc(d.Device), esc(d.Label), esc(d.Flavour), esc(d.Contract), esc(d.Digest)))
+		row("disc", fmt.Sprintf("<code>%s</code>, label <code>%s</code>, %s, %s, digest <code>%s</code>", esc(d.Device), esc(strconv.Quote(d.Label)), esc(d.Flavour), esc(d.Contract), esc(d.Digest)))
 	}
 	if n := r.Network; n != nil && n.Address == "" {
 		row("network", esc(fmt.Sprintf("not up after %d ms and %d events: %s", n.WaitedMS, n.Events, n.Missing)))
@@ -118,7 +120,7 @@ func (p *page) htmlRefusals(list []Refusal) {
 		if x.Line > 0 {
 			what += fmt.Sprintf(" line %d", x.Line)
 		}
-		p.f("<tr><td><code>%s</code><td>%s<td>%s</tr>\n", esc(what), esc(x.Reason), esc(x.Rule))
+		p.f("<tr><td class=what><code>%s</code><td>%s<td>%s</tr>\n", esc(what), esc(x.Reason), esc(x.Rule))
 	}
 	p.f("</table>\n")
 }
@@ -137,7 +139,7 @@ func (p *page) htmlChanges(r *Receipt) {
 		if c.Target != "" {
 			name += " → " + esc(c.Target)
 		}
-		p.f("<tr><td>%s<td>%s %s<td><code>%s</code><td>%s<td>%d:%d<td class=n>%d</tr>\n", esc(c.Class), esc(string(c.Op)), esc(string(c.Type)), name, esc(c.Mode), c.UID, c.GID, c.Size)
+		p.f("<tr><td>%s<td>%s %s<td class=what><code>%s</code><td>%s<td>%d:%d<td class=n>%d</tr>\n", esc(c.Class), esc(string(c.Op)), esc(string(c.Type)), name, esc(c.Mode), c.UID, c.GID, c.Size)
 	}
 	p.f("</table>\n")
 }
