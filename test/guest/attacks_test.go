@@ -32,17 +32,20 @@ func buildAttacks(t *testing.T, tags string) []File {
 	return []File{
 		{Path: "/usr/lib/ctxtest/attacks.test", Mode: 0o755, Source: suite},
 		{Path: "/usr/lib/ctxtest/intruder", Mode: 0o755, Source: intruder},
+		{Path: "/usr/lib/ctxtest/ctxagent", Mode: 0o755, Source: buildAgent(t)},
 		{Path: "/usr/lib/ctxtest/attack", Mode: 0o755, Content: attack},
 	}
 }
 
-// attack runs the suite against the guest's own root. Units that would write to
+// attack runs the suite against the guest's own root, and rehearses some of it there. Units that would write to
 // it meanwhile are stopped.
 const attack = `#!/bin/sh
 systemctl stop rsyslog prometheus-node-exporter slurmd munge 2>/dev/null
-export CTXAGENT_ATTACKS_ROOT=/ CTXAGENT_ATTACKS_INTRUDER=/usr/lib/ctxtest/intruder CTXAGENT_REQUIRE_ROOT=1
-exec /usr/lib/ctxtest/attacks.test -test.run '^TestAttacks$' "$@"
+export CTXAGENT_ATTACKS_AGENT=/usr/lib/ctxtest/ctxagent CTXAGENT_ATTACKS_ROOT=/ CTXAGENT_ATTACKS_INTRUDER=/usr/lib/ctxtest/intruder CTXAGENT_REQUIRE_ROOT=1
+exec /usr/lib/ctxtest/attacks.test -test.run '^(TestAttacks|TestCheckSaysTheSame)$' "$@"
 `
+
+var verdicts = regexp.MustCompile(`verdicts compared: (\d+)`)
 
 var contained = regexp.MustCompile(`attacks contained: (\d+) of (\d+)`)
 
@@ -60,6 +63,10 @@ func TestAttacks(t *testing.T) {
 	n := contained.FindSubmatch(out)
 	if r.Exits["attacks"] != 0 || n == nil {
 		t.Fatalf("the suite ended with status %d:\n%s", r.Exits["attacks"], out)
+	}
+	compared := verdicts.FindSubmatch(out)
+	if compared == nil || number(t, compared[1]) < 8 {
+		t.Errorf("check and a stage were not compared:\n%s", out)
 	}
 	held, all := number(t, n[1]), number(t, n[2])
 	t.Logf("attacks contained in the guest: %d of %d, in %.0f s with the boot", held, all, r.Took.Seconds())

@@ -33,12 +33,10 @@ if [ ! -e /var/lib/known ]; then
 	ctxagent revert
 	echo "ctxtest: reverted $(state)"
 	run a
-	state >/var/lib/known
+	touch /var/lib/known
 	sync
 fi
 echo "ctxtest: applying"
-# The first one is another than what is in place: it has something to do.
-[ "$(state)" = "$(cat /var/lib/known)" ] || run a
 while :; do
 	run b
 	run a
