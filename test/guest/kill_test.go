@@ -56,14 +56,14 @@ func TestKilledGuest(t *testing.T) {
 		{Path: "/a.iso", Source: writeDisc(t, contextOf("first"))},
 		{Path: "/b.iso", Source: writeDisc(t, contextOf("second"))},
 	}}
-	said := killAfter(t, c, 0)
+	said, applying := firstBoot(t, c)
 	known := map[string]string{"a": said["a"], "b": said["b"]}
 	if said["a"] == "" || said["a"] == said["b"] || said["image"] == said["a"] || said["reverted"] != said["image"] {
 		t.Fatalf("the guest says %v; want an image, two contexts that differ, and the image again after a revert", said)
 	}
 	seen, recovered := map[string]int{}, 0
 	for i, still := 0, 0; i < kills; i++ {
-		after := time.Duration(rand.Int64N(int64(2500 * time.Millisecond)))
+		after := time.Duration(rand.Int64N(int64(applying)))
 		if said = killAfter(t, c, after); said == nil {
 			if still++; still > 1+kills/10 {
 				t.Fatalf("the emulator stood still %d times", still)
@@ -88,6 +88,27 @@ func TestKilledGuest(t *testing.T) {
 	t.Logf("QEMU killed %d times: %v; something to recover %d times", kills, seen, recovered)
 }
 
+// firstBoot lets a guest say what each state looks like, and measures how long it
+// takes from the end of a script until its change is in place: that depends on how
+// busy this machine is, and is the time in which to kill.
+func firstBoot(t *testing.T, c Config) (said map[string]string, applying time.Duration) {
+	t.Helper()
+	var written time.Duration
+	follow := func(l Line) {
+		switch {
+		case strings.Contains(l.Text, "script: written"):
+			written = l.At
+		case strings.Contains(l.Text, "ctxagent prolog: applied") && written > 0:
+			applying = max(applying, l.At-written)
+		}
+	}
+	if said = killAfter(t, c, 0, follow); said == nil {
+		t.Fatal("the emulator stood still at the first boot: run the test again")
+	}
+	t.Logf("a change is in place at most %v after the end of its script", applying)
+	return said, applying
+}
+
 // emulatorStoodStill tells a guest that hangs by a fault that cannot be the
 // agent's, about one boot in 50 on a busy machine: one whose kernel never said
 // a word, or said itself that it is locked up. It was killed like any other, at one
@@ -100,13 +121,16 @@ func emulatorStoodStill(r *Result) bool {
 // killAfter boots the guest, kills it so long after the end of one of the first
 // two scripts, and returns what it said on its console until then, by the words
 // before the last; nil if the emulator stood still.
-func killAfter(t *testing.T, c Config, after time.Duration) map[string]string {
+func killAfter(t *testing.T, c Config, after time.Duration, follow ...func(Line)) map[string]string {
 	t.Helper()
 	ctx, kill := context.WithCancelCause(t.Context())
 	defer kill(nil)
 	killed := errors.New("killed on purpose")
 	applying, scripts := false, 1+rand.IntN(2)
 	c.Console = func(l Line) {
+		for _, f := range follow {
+			f(l)
+		}
 		applying = applying || strings.Contains(l.Text, "ctxtest: applying")
 		if applying && strings.Contains(l.Text, "script: written") {
 			if scripts--; scripts == 0 {

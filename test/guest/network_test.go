@@ -177,17 +177,18 @@ func TestCarrierComesLate(t *testing.T) {
 // come after the last time. CTXAGENT_SOAK=1 does it.
 func TestLinkFlaps(t *testing.T) {
 	needSoak(t)
+	const half = 600 * time.Millisecond // the kernel tells of a carrier once a second (linkwatch)
 	for _, tt := range networkCases[:3] {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.policy += "  settle: 3s\n"
 			var last time.Time
 			flap, done := once("Starting ctxagent-epilog", 0, func(m *Monitor) error {
 				for range 20 {
-					time.Sleep(250 * time.Millisecond)
+					time.Sleep(half)
 					if err := m.SetLink(false); err != nil {
 						return err
 					}
-					time.Sleep(250 * time.Millisecond)
+					time.Sleep(half)
 					if err := m.SetLink(true); err != nil {
 						return err
 					}

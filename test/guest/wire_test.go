@@ -114,11 +114,11 @@ func (w *wire) dnsmasq(t *testing.T, options ...string) {
 	}
 	log := filepath.Join(t.TempDir(), "dnsmasq.log")
 	cmd := exec.Command("dnsmasq", append([]string{
-		"--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--log-facility=" + log, "--log-dhcp",
+		"--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--group=root", "--pid-file=", "--log-facility=" + log, "--log-dhcp",
 		"--interface=guest0", "--bind-interfaces", "--no-resolv", "--no-hosts", "--no-ping", "--dhcp-authoritative", "--dhcp-leasefile=" + log + ".leases",
 		"--address=/www.example.org/" + site4, "--address=/www.example.org/" + site6,
 	}, options...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // the thread that starts it lives as long as the wire
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // the thread that starts it lives as long as the wire; a change of user or group would undo it
 	w.in(t, cmd.Start)
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
