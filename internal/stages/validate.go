@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/policy"
-	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/sandbox"
 )
 
@@ -21,30 +19,31 @@ import (
 // The grammars look at one file at a time and have accepted each. A validator
 // runs in a sandbox of its own, whose writes are thrown away; one that the image
 // does not have has nothing to say.
-func (m *Machine) validate(ctx context.Context, c Context, r *report.Receipt, view []journal.Shown, a policy.Approved) ([]policy.Refusal, error) {
-	validators := m.Policy.Validators(a)
+func (a *attempt) validate(ctx context.Context, approved policy.Approved) ([]policy.Refusal, error) {
+	m := a.m
+	validators := m.Policy.Validators(approved)
 	if len(validators) == 0 {
 		return nil, nil
 	}
-	with, err := remember(slices.Clone(m.shown), a.Changes())
+	with, err := remember(slices.Clone(m.shown), approved.Changes())
 	if err != nil {
 		return nil, err
 	}
 	var refusals []policy.Refusal
 	for _, argv := range validators {
-		ok, says, err := m.ask(ctx, c, argv, view, with)
+		ok, says, err := a.ask(ctx, argv, with)
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", argv[0], err)
 		}
 		if ok {
 			continue
 		}
-		before, _, err := m.ask(ctx, c, argv, view, m.shown)
+		before, _, err := a.ask(ctx, argv, m.shown)
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", argv[0], err)
 		}
 		if !before { // no fault of this context
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s does not accept the image's own configuration, with or without the change: %s", argv[0], says))
+			a.r.Warnings = append(a.r.Warnings, fmt.Sprintf("%s does not accept the image's own configuration, with or without the change: %s", argv[0], says))
 			continue
 		}
 		refusals = append(refusals, policy.Refusal{Path: argv[0], Rule: "validator",
@@ -55,12 +54,13 @@ func (m *Machine) validate(ctx context.Context, c Context, r *report.Receipt, vi
 
 // ask runs one validator on the image with these entries over it; ok is also that
 // the root has no such program. says is the end of what it printed.
-func (m *Machine) ask(ctx context.Context, c Context, argv []string, view []journal.Shown, shown []sandbox.Entry) (ok bool, says string, err error) {
+func (a *attempt) ask(ctx context.Context, argv []string, shown []sandbox.Entry) (ok bool, says string, err error) {
+	m := a.m
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(m.Policy.Limits.Deadline))
 	defer cancel()
 	res, err := sandbox.Run(ctx, sandbox.Spec{
-		Root: m.RootPath, Mirrors: m.mirrored(), Work: m.Work, Context: c.Dir, Command: argv, Env: []string{"PATH=" + searchPath, "HOME=/", "LANG=C"},
-		Show:  slices.Concat(secrets, without(shown, view, m.RootPath), shown),
+		Root: m.RootPath, Mirrors: m.mirrored(), Work: m.Work, Context: a.c.Dir, Command: argv, Env: []string{"PATH=" + searchPath, "HOME=/", "LANG=C"},
+		Show:  slices.Concat(secrets, without(shown, a.seen.Shown, m.RootPath), shown),
 		Bytes: int64(m.Policy.Limits.Bytes), Inodes: m.Policy.Limits.Inodes,
 		Processes: m.Policy.Limits.Processes, Memory: int64(m.Policy.Limits.Memory),
 	})
