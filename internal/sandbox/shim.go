@@ -156,17 +156,11 @@ func record(r Request) error {
 	if len(b) > maxRequest {
 		return fmt.Errorf("the request is longer than %d bytes", maxRequest)
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	fd, err := dial(controlPath)
 	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(fd)
-	if err := setTimeout(fd, 2*patience); err != nil {
 		return err
 	}
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: controlPath}); err != nil {
-		return os.NewSyscallError("connect", err)
-	}
+	defer unix.Close(fd)
 	if _, err := again(unix.Write, fd, b); err != nil {
 		return os.NewSyscallError("write", err)
 	}
@@ -174,6 +168,24 @@ func record(r Request) error {
 		return fmt.Errorf("no acknowledgement: %w", os.NewSyscallError("read", err))
 	}
 	return nil
+}
+
+// dial connects to a socket; it waits for a place in a full backlog.
+func dial(name string) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	connect := func(int, []byte) (int, error) { return 0, unix.Connect(fd, &unix.SockaddrUnix{Name: name}) }
+	err = setTimeout(fd, 2*patience)
+	if err == nil {
+		_, err = again(connect, fd, nil)
+		err = os.NewSyscallError("connect", err)
+	}
+	if err != nil {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	return fd, nil
 }
 
 // again repeats a call that a signal cut off. Go's runtime sends itself signals,

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -43,5 +44,56 @@ func TestSignalsCutNoRequestOff(t *testing.T) {
 	<-answered
 	if got := c.requests(); len(got) != 1 || got[0].Unit != "rsyslog.service" {
 		t.Errorf("requests %v; want the one that was made", got)
+	}
+}
+
+// TestSignalsCutNoConnectionOff: the backlog is full for a moment when a script
+// asks for very many units, and connect(2) ends with EINTR, too.
+func TestSignalsCutNoConnectionOff(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "control")
+	l, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(l)
+	if err := unix.Bind(l, &unix.SockaddrUnix{Name: name}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(l, 0); err != nil {
+		t.Fatal(err)
+	}
+	first, err := dial(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(first)
+	thread, connected := make(chan int), make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		thread <- unix.Gettid()
+		fd, err := dial(name)
+		_ = unix.Close(fd)
+		connected <- err
+	}()
+	tid := <-thread
+	for range 20 {
+		time.Sleep(5 * time.Millisecond)
+		if err := unix.Tgkill(os.Getpid(), tid, unix.SIGURG); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-connected:
+		t.Fatalf("dial = %v with the backlog full; want it to wait", err)
+	default:
+	}
+	conn, _, err := unix.Accept(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(conn)
+	if err := <-connected; err != nil {
+		t.Errorf("dial = %v; want a connection when there is a place", err)
 	}
 }

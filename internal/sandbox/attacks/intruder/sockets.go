@@ -276,7 +276,16 @@ func dialControl() (int, error) {
 	if err := timeouts(fd, 10*time.Second); err != nil {
 		return -1, err
 	}
-	return fd, unix.Connect(fd, &unix.SockaddrUnix{Name: controlPath})
+	return fd, again(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: controlPath}) })
+}
+
+// again repeats a call that a signal of Go's runtime cut off.
+func again(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 func control(packet []byte) error {
@@ -285,15 +294,15 @@ func control(packet []byte) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, packet); err != nil {
-		return err
+	var n int
+	err = again(func() error { _, err := unix.Write(fd, packet); return err })
+	if err == nil {
+		err = again(func() (err error) { n, err = unix.Read(fd, make([]byte, 1)); return err })
 	}
-	if n, err := unix.Read(fd, make([]byte, 1)); err != nil {
-		return err
-	} else if n == 0 {
+	if err == nil && n == 0 {
 		return unix.ENODATA
 	}
-	return nil
+	return err
 }
 
 func controlFlood(n string) error {
