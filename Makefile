@@ -41,7 +41,7 @@ unit:
 		go test -p 1 -count=1 $$(go list ./... | grep -v /test/guest)
 
 guest:
-	go test -count=1 -v -timeout 20m ./test/guest
+	go test -count=1 -v -timeout 60m ./test/guest
 
 lint:
 	@test -z "$$(gofmt -l cmd dist internal test)" || { gofmt -l cmd dist internal test; echo "gofmt: run gofmt -w on these"; exit 1; }
