@@ -55,7 +55,7 @@ func verdictDiscs(t *testing.T) map[string]map[string]string {
 		"unit": "echo '*.* @log.example.org' >/etc/rsyslog.d/a.conf; systemctl restart ssh rsyslog", "mode": "echo '*.* @log.example.org' >/etc/rsyslog.d/a.conf; chmod 4755 /etc/rsyslog.d/a.conf",
 		"grammar": `printf 'module(load="omp\\162og")\n' >/etc/rsyslog.d/a.conf`, "validator": `printf 'action(type="omfwd" target="log.example.org" nosuch="1")\n' >/etc/rsyslog.d/a.conf`,
 		"link": "ln -s /etc/shadow /etc/rsyslog.d/a.conf", "fifo": "mkfifo /etc/rsyslog.d/a.conf", "delete": "rm -r /etc/rsyslog.d /etc/slurm", "cron": "echo x >/etc/cron.d/site",
-		"fails": "echo '*.* @log.example.org' >/etc/rsyslog.d/a.conf; exit 7", "killed": "kill -9 $$", "nothing": ":", "call": "mount -t tmpfs none /mnt || true", "module": "modprobe dummy || true",
+		"fails": "echo '*.* @log.example.org' >/etc/rsyslog.d/a.conf; exit 7", "killed": "kill -9 $$", "nothing": ":", "call": "mount -t tmpfs none /mnt || true", "module": "cp /bin/true /tmp/x.ko; insmod /tmp/x.ko || true", // modprobe looks for what the running kernel has, and a desk has another
 		"owner": "echo x >/etc/munge/munge.key; chown munge:munge /etc/munge/munge.key; chmod 400 /etc/munge/munge.key", "append": "echo '*.* @log.example.org' >>/etc/rsyslog.conf",
 	} {
 		discs[name] = map[string]string{"prolog.sh": overstepping + script + "\n"}
