@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path"
 	"path/filepath"
 	"slices"
@@ -87,9 +86,9 @@ type inside struct {
 // run is the order of confinement. Each step stands where it does for a reason;
 // the first error ends it, and nothing of the command has run by then.
 func (in *inside) run() error {
-	// Pid 1 gets no default actions, but the Go runtime installs its own: a
-	// SIGTERM from inside would end it. Ignoring them would break wait4(2).
-	signal.Notify(make(chan os.Signal, 1))
+	if err := surviveSignals(); err != nil {
+		return err
+	}
 	for _, s := range []struct {
 		name string
 		do   func() error

@@ -21,7 +21,9 @@ var processes = []Attack{
 	},
 	{
 		Name: "kill-init", Family: "processes and signals", Tries: "ends the sandbox's init by every signal there is", StoppedBy: Namespace,
-		Script: `i=1; while [ $i -le 64 ]; do kill -$i 1 2>/dev/null; i=$((i+1)); done; sleep 0.2; say alive yes`,
+		Script: `i=1; while [ $i -le 64 ]; do kill -$i 1 2>/dev/null; i=$((i+1)); done
+i=0; while [ $i -lt 300 ]; do kill -10 1; kill -32 1; kill -34 1; i=$((i+1)); done 2>/dev/null
+sleep 0.2; say alive yes`,
 		Inside: []string{"alive yes"},
 	},
 	{
