@@ -40,6 +40,7 @@ func buildAttacks(t *testing.T, tags string) []File {
 // attack runs the suite against the guest's own root, and rehearses some of it there. Units that would write to
 // it meanwhile are stopped.
 const attack = `#!/bin/sh
+udevadm settle --timeout=60 # the suite looks at the list of modules
 systemctl stop rsyslog prometheus-node-exporter slurmd munge 2>/dev/null
 export CTXAGENT_ATTACKS_AGENT=/usr/lib/ctxtest/ctxagent CTXAGENT_ATTACKS_ROOT=/ CTXAGENT_ATTACKS_INTRUDER=/usr/lib/ctxtest/intruder CTXAGENT_REQUIRE_ROOT=1
 exec /usr/lib/ctxtest/attacks.test -test.run '^(TestAttacks|TestCheckSaysTheSame)$' "$@"
