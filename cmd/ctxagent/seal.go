@@ -42,12 +42,9 @@ func seal(ctx context.Context, args []string, stdout, stderr io.Writer) (err err
 	if err := parse(fs, args, 0, 0); err != nil {
 		return err
 	}
-	if os.Geteuid() != 0 {
-		return &exitError{report.Unsupported.ExitCode(), errors.New("run it as root: it reads every file")}
-	}
-	root, abs, err := openRoot(*rootDir)
+	root, abs, err := openWhole(*rootDir)
 	if err != nil {
-		return &exitError{2, err}
+		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	if err := pristine(root); err != nil {
@@ -73,6 +70,18 @@ func seal(ctx context.Context, args []string, stdout, stderr io.Writer) (err err
 	}
 	_, err = fmt.Fprintf(stdout, "%s: %d paths, sha256 %s\n", filepath.Join(dir.Name(), name), n, sum)
 	return err
+}
+
+// openWhole opens a root of which every file is going to be read.
+func openWhole(dir string) (*os.Root, string, error) {
+	if os.Geteuid() != 0 {
+		return nil, "", &exitError{report.Unsupported.ExitCode(), errors.New("run it as root: it reads every file")}
+	}
+	root, abs, err := openRoot(dir)
+	if err != nil {
+		return nil, "", &exitError{2, err}
+	}
+	return root, abs, nil
 }
 
 // pristine refuses a root with a context in it: what is sealed is the image.
