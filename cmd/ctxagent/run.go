@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -49,6 +50,7 @@ type agent struct {
 
 // runStage is `ctxagent run prolog|epilog`.
 func runStage(ctx context.Context, args []string, stdout io.Writer, log *slog.Logger) (err error) {
+	runtime.GOMAXPROCS(1) // a stage's steps follow each other: a second thread would have to be woken for each, and the boot has work for the processor
 	fs := flag.NewFlagSet("run", flag.ContinueOnError)
 	rootDir := fs.String("root", "/", "")
 	a := &agent{log: log}

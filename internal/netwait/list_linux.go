@@ -129,22 +129,19 @@ func scope(n int) string {
 	return strconv.Itoa(n)
 }
 
+// defaultRoutes asks once for both families: each question is a wait.
 func defaultRoutes(h *netlink.Handle) ([]Route, error) {
-	var out []Route
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := h.RouteList(nil, family) // of the main table
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, leadingOut(routes, family == netlink.FAMILY_V6)...)
+	table, err := h.RouteList(nil, netlink.FAMILY_ALL) // of the main table
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	return leadingOut(table), nil
 }
 
 // leadingOut are those of a table's routes that take packets to anywhere: not to
 // a network alone, not to nowhere (unreachable, blackhole, prohibit, throw), and
 // through a link that carries. One of several hops is as many routes.
-func leadingOut(table []netlink.Route, ipv6 bool) []Route {
+func leadingOut(table []netlink.Route) []Route {
 	var out []Route
 	for _, r := range table {
 		if ones, _ := prefixLength(r.Dst); ones != 0 || r.Type != unix.RTN_UNICAST {
@@ -156,7 +153,7 @@ func leadingOut(table []netlink.Route, ipv6 bool) []Route {
 		}
 		for _, hop := range hops {
 			if hop.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0 {
-				out = append(out, Route{Link: hop.LinkIndex, IPv6: ipv6, Gateway: nextRouter(hop), Metric: r.Priority, Table: r.Table})
+				out = append(out, Route{Link: hop.LinkIndex, IPv6: r.Family == netlink.FAMILY_V6, Gateway: nextRouter(hop), Metric: r.Priority, Table: r.Table})
 			}
 		}
 	}

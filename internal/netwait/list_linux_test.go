@@ -107,7 +107,10 @@ func TestLeadingOut(t *testing.T) {
 		{"one hop's link is down", netlink.Route{Type: unix.RTN_UNICAST, MultiPath: []*netlink.NexthopInfo{hop(2, "192.0.2.1", unix.RTNH_F_LINKDOWN), hop(3, "198.51.100.1", 0)}}, false, []string{"3 198.51.100.1"}},
 	} {
 		var got []string
-		for _, r := range leadingOut([]netlink.Route{tt.r}, tt.six) {
+		if tt.r.Family = netlink.FAMILY_V4; tt.six {
+			tt.r.Family = netlink.FAMILY_V6
+		}
+		for _, r := range leadingOut([]netlink.Route{tt.r}) {
 			got = append(got, fmt.Sprint(r.Link, " ", r.Gateway))
 			if r.IPv6 != tt.six {
 				t.Errorf("%s: %+v is of the other family", tt.name, r)

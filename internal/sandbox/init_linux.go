@@ -231,12 +231,7 @@ func (in *inside) command() error {
 		return fmt.Errorf("%w: the release has none", errExec)
 	}
 	syscall.Umask(0o022)
-	pid, err := syscall.ForkExec(in.exe, in.argv, &syscall.ProcAttr{
-		Dir:   ContextDir,
-		Env:   in.conf.Spec.Env,
-		Files: []uintptr{0, 1, 2},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
+	pid, err := in.start(in.exe)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOEXEC) {
 		return &notFound{fmt.Sprintf("%q (%v)", in.exe, err)}
 	}
@@ -264,6 +259,15 @@ func (in *inside) command() error {
 		in.send(end)
 		return nil
 	}
+}
+
+func (in *inside) start(exe string) (pid int, err error) {
+	return syscall.ForkExec(exe, in.argv, &syscall.ProcAttr{
+		Dir:   ContextDir,
+		Env:   in.conf.Spec.Env,
+		Files: []uintptr{0, 1, 2},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
 }
 
 // hear waits for a word of the agent's; none means that it is gone.

@@ -16,4 +16,4 @@ func without(layer string) bool {
 	return slices.Contains(strings.Split(os.Getenv("CTXAGENT_WITHOUT"), ","), layer)
 }
 
-func initEnv() []string { return []string{"CTXAGENT_WITHOUT=" + os.Getenv("CTXAGENT_WITHOUT")} }
+func initEnv() []string { return []string{"GOMAXPROCS=1", "CTXAGENT_WITHOUT=" + os.Getenv("CTXAGENT_WITHOUT")} }

@@ -3,8 +3,11 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -94,18 +97,24 @@ func counted(words, list []string) []string {
 	return append(append(words, strconv.Itoa(len(list))), list...)
 }
 
-// readRelease reads to the end of the pipe. One that ends without a release is
-// the agent's way to say that there will be none.
+// readRelease reads a release, and nothing behind it: not even the end of the
+// pipe, which is one more wake-up away. A pipe that ends without a release is the
+// agent's way to say that there will be none.
 func readRelease(from io.Reader) (r Release, err error) {
-	b, err := io.ReadAll(from)
-	if err != nil {
-		return r, err
+	var b []byte
+	for !whole(b) {
+		b = slices.Grow(b, 4096)
+		n, err := from.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case whole(b):
+		case errors.Is(err, io.EOF):
+			return r, errAsked
+		case err != nil:
+			return r, err
+		}
 	}
-	text, whole := strings.CutSuffix(string(b), "\x00")
-	words := strings.Split(text, "\x00")
-	if !whole || words[0] != strconv.Itoa(len(words)-1) {
-		return r, errAsked
-	}
+	words := strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 	r.Command, words = list(words[1:])
 	n, _ := strconv.Atoi(words[0]) // as bytes wrote it
 	words = words[1:]
@@ -116,6 +125,13 @@ func readRelease(from io.Reader) (r Release, err error) {
 	}
 	r.Env = words
 	return r, nil
+}
+
+// whole tells whether all words of a release have come.
+func whole(b []byte) bool {
+	first, rest, ok := bytes.Cut(b, []byte{0})
+	n, err := strconv.Atoi(string(first))
+	return ok && err == nil && bytes.Count(rest, []byte{0}) == n
 }
 
 // list takes what counted has put there off the words.
