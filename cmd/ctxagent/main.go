@@ -29,8 +29,8 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
         run one stage: units do this at boot
   ctxagent run epilog --explain [--root DIR]
         is the network up, and why or why not? Runs nothing
-  ctxagent check [--root DIR] [--policy FILE] [--network] [--lint] [--json]
-                 [--sarif FILE] DISC|DIR
+  ctxagent check [--root DIR|IMAGE] [--policy FILE] [--network] [--lint]
+                 [--json] [--sarif FILE] [--media PATH]… DISC|DIR
         read the scripts, then rehearse both stages and say what they would
         change; applies nothing
   ctxagent init [--syslog rsyslog] [--monitoring node_exporter] [--batch SYSTEM]
@@ -69,8 +69,9 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
 "ctxagent COMMAND --help" says more of each, with examples.
 
 Exit status: 0 done, nothing to do, or no disc; 1 the script failed or timed
-out; 2 usage or policy-file error; 3 refused by policy; 4 disc unusable,
-ambiguous or late; 5 no network in time; 6 this system cannot confine scripts.
+out, or something else did not work; 2 usage or policy-file error; 3 refused by
+policy; 4 disc unusable, ambiguous or late; 5 no network in time; 6 this system
+cannot confine scripts, or only root can do this.
 `
 
 // errUsage is a mistake on the command line; its text says which.

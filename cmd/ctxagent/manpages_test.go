@@ -62,7 +62,7 @@ func manFlag(f option) string {
 }
 
 func mdoc(s string) string {
-	return strings.NewReplacer(`\`, `\e`, "…", " ...", `"`, `\(dq`, " -", ` \-`).Replace(s)
+	return strings.NewReplacer(`\`, `\e`, "…", " ...", `"`, `\(dq`, " --", ` \-\-`, "--", `\-\-`, " -", ` \-`, "~", `\(ti`).Replace(s)
 }
 
 // TestManPages: the pages in dist/man are those of the commands, and mandoc has
