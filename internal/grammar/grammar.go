@@ -76,6 +76,12 @@ func Formats() []string {
 	return slices.Sorted(maps.Keys(formats))
 }
 
+// Known tells whether there is a format of that name.
+func Known(format string) bool {
+	_, ok := formats[format]
+	return ok
+}
+
 // Check returns the findings of content as format, in line order and at most 100; none means the
 // content is allowed. The names in extra, spelled as Finding.Directive spells them, are allowed too, with
 // any value that the format's syntax can hold without an escape. Check's error is ErrUnknownFormat.

@@ -53,7 +53,7 @@ func alwaysRefused(p string) string {
 	for _, a := range always {
 		for pattern := range strings.FieldsSeq(a.patterns) {
 			// What lies below is meant too: /etc/krb5* and /etc/krb5.conf.d/x.
-			if matchPath(strings.TrimSuffix(pattern, "/**")+"/**", p) {
+			if matchTree(strings.TrimSuffix(pattern, "/**"), p) {
 				return a.why
 			}
 		}
@@ -65,9 +65,15 @@ func alwaysRefused(p string) string {
 // element, "dir/**" is dir and everything below it.
 func matchPath(glob, p string) bool {
 	if tree, ok := strings.CutSuffix(glob, "/**"); ok {
-		glob, p = tree, firstElements(p, strings.Count(tree, "/"))
+		return matchTree(tree, p)
 	}
 	ok, err := path.Match(glob, p)
+	return err == nil && ok
+}
+
+// matchTree reports whether p or a directory above it matches the glob.
+func matchTree(glob, p string) bool {
+	ok, err := path.Match(glob, firstElements(p, strings.Count(glob, "/")))
 	return err == nil && ok
 }
 

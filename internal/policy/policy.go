@@ -348,7 +348,7 @@ func (r *PathRule) validate() error {
 		return fmt.Errorf("%q: say either grammar: NAME or content: opaque", r.Path)
 	case r.Content != "" && r.Content != "opaque":
 		return fmt.Errorf("%q: content is %q; only opaque is known", r.Path, r.Content)
-	case r.Grammar != "" && !slices.Contains(grammar.Formats(), r.Grammar):
+	case r.Grammar != "" && !grammar.Known(r.Grammar):
 		return fmt.Errorf("%q: unknown grammar %q; known are %s", r.Path, r.Grammar, strings.Join(grammar.Formats(), ", "))
 	case r.Content == "opaque" && r.MaxBytes <= 0:
 		return fmt.Errorf("%q: an opaque file needs max_bytes", r.Path)
