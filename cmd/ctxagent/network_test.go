@@ -130,7 +130,8 @@ func (w *wire) start(t testing.TB, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	var out bytes.Buffer
 	cmd := exec.Command(binary, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
-	w.in(t, w.guest, cmd.Start) // a process begins in its maker's namespace
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // as the units have it
+	w.in(t, w.guest, cmd.Start)                    // a process begins in its maker's namespace
 	timer := time.AfterFunc(60*time.Second, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() { timer.Stop(); _ = cmd.Process.Kill() })
 	return cmd, &out

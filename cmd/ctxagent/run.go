@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -50,7 +49,6 @@ type agent struct {
 
 // runStage is `ctxagent run prolog|epilog`.
 func runStage(ctx context.Context, args []string, stdout io.Writer, log *slog.Logger) (err error) {
-	runtime.GOMAXPROCS(1) // a stage's steps follow each other: a second thread would have to be woken for each, and the boot has work for the processor
 	fs := flag.NewFlagSet("run", flag.ContinueOnError)
 	rootDir := fs.String("root", "/", "")
 	a := &agent{log: log}

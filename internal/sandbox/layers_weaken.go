@@ -16,4 +16,6 @@ func without(layer string) bool {
 	return slices.Contains(strings.Split(os.Getenv("CTXAGENT_WITHOUT"), ","), layer)
 }
 
-func initEnv() []string { return []string{"GOMAXPROCS=1", "CTXAGENT_WITHOUT=" + os.Getenv("CTXAGENT_WITHOUT")} }
+func initEnv() []string {
+	return []string{"GOMAXPROCS=1", "CTXAGENT_WITHOUT=" + os.Getenv("CTXAGENT_WITHOUT")}
+}
