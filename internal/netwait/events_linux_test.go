@@ -93,19 +93,24 @@ func TestRecord(t *testing.T) {
 
 func TestWeigh(t *testing.T) {
 	messages := recorded(t)
-	for what, want := range map[string]bool{
-		"veth made": true, "links up": true, "address added": true, "default route added": true, "other route added": false, "address removed": true, "link deleted": true,
+	type weight struct {
+		matter bool
+		from   Table
+	}
+	for what, want := range map[string]weight{
+		"veth made": {true, Links}, "links up": {true, Links}, "address added": {true, Addresses}, "default route added": {true, Routes},
+		"other route added": {false, Routes}, "address removed": {true, Addresses}, "link deleted": {true, Links},
 	} {
 		if len(messages[what]) == 0 {
 			t.Errorf("%s: nothing is recorded", what)
 		}
-		any := false
+		all := weight{from: Routes}
 		for _, b := range messages[what] {
-			_, matter := weigh(b)
-			any = any || matter
+			_, matter, from := weigh(b)
+			all = weight{all.matter || matter, min(all.from, from)}
 		}
-		if any != want {
-			t.Errorf("%s matters: %v; want %v", what, any, want)
+		if all != want {
+			t.Errorf("%s: %+v; want %+v", what, all, want)
 		}
 	}
 	address, other := messages["address added"][0], messages["other route added"][0]
@@ -114,20 +119,21 @@ func TestWeigh(t *testing.T) {
 		b      []byte
 		events int
 		matter bool
+		from   Table
 	}{
-		{"nothing", nil, 0, false},
-		{"half a header", address[:8], 1, true},
-		{"half a message", address[:20], 1, true},
-		{"a length of 0", append([]byte{0, 0, 0, 0}, address[4:]...), 1, true},
-		{"a length of 4 GiB", append([]byte{255, 255, 255, 255}, address[4:]...), 1, true},
-		{"a route without a body", []byte{16, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 1, true},
-		{"two routes", slices.Concat(other, other), 2, false},
-		{"a route and an address", slices.Concat(other, address), 2, true},
-		{"a route and rubbish", append(slices.Clone(other), 1, 2, 3), 2, true},
-		{"an error of the kernel's", []byte{20, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 1, true},
+		{"nothing", nil, 0, false, Routes},
+		{"half a header", address[:8], 1, true, Links},
+		{"half a message", address[:20], 1, true, Links},
+		{"a length of 0", append([]byte{0, 0, 0, 0}, address[4:]...), 1, true, Links},
+		{"a length of 4 GiB", append([]byte{255, 255, 255, 255}, address[4:]...), 1, true, Links},
+		{"a route without a body", []byte{16, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 1, true, Routes},
+		{"two routes", slices.Concat(other, other), 2, false, Routes},
+		{"a route and an address", slices.Concat(other, address), 2, true, Addresses},
+		{"a route and rubbish", append(slices.Clone(other), 1, 2, 3), 2, true, Links},
+		{"an error of the kernel's", []byte{20, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 1, true, Links},
 	} {
-		if events, matter := weigh(tt.b); events != tt.events || matter != tt.matter {
-			t.Errorf("%s: weigh = %d, %v; want %d, %v", tt.name, events, matter, tt.events, tt.matter)
+		if events, matter, from := weigh(tt.b); events != tt.events || matter != tt.matter || from != tt.from {
+			t.Errorf("%s: weigh = %d, %v, %v; want %d, %v, %v", tt.name, events, matter, from, tt.events, tt.matter, tt.from)
 		}
 	}
 }
@@ -139,7 +145,7 @@ func FuzzWeigh(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if events, _ := weigh(b); events > len(b) {
+		if events, _, _ := weigh(b); events > len(b) {
 			t.Errorf("weigh counts %d messages in %d bytes", events, len(b))
 		}
 	})

@@ -25,7 +25,7 @@ func Kernel(c Criteria) Waiter {
 			context.AfterFunc(ctx, l.close) // Wait ends it
 			return subscribe(ctx, func() (source, error) { return openSocket(groups) })
 		},
-		List:    func() (Snapshot, error) { return l.list(c) },
+		List:    func(from Table) (Snapshot, error) { return l.list(c, from) },
 		Resolve: resolve,
 	}
 }
@@ -102,9 +102,12 @@ func pump(src source, hints chan Hint) {
 		case !kernel:
 			continue // any process may write to any netlink socket
 		}
-		events, matter := weigh(buf[:n])
+		events, matter, from := weigh(buf[:n])
+		if truncated {
+			from = Links
+		}
 		if seen += events; matter || truncated {
-			give(hints, Hint{At: time.Now(), Events: seen})
+			give(hints, Hint{From: from, At: time.Now(), Events: seen})
 			seen = 0
 		}
 	}
@@ -115,23 +118,26 @@ func give(hints chan Hint, h Hint) {
 	select {
 	case old := <-hints:
 		h.Events += old.Events
+		h.From = min(h.From, old.From)
 	default:
 	}
 	hints <- h // there is room: nobody else writes
 }
 
 // weigh counts a datagram's messages and says whether a decision can hang on
-// one. Routes other than default ones do not matter, and there may be a full
-// table of them. What cannot be read may matter.
-func weigh(b []byte) (events int, matter bool) {
+// one, and which table is the first that they are about. Routes other than default
+// ones do not matter, and there may be a full table of them. What cannot be read
+// may matter, and be about anything.
+func weigh(b []byte) (events int, matter bool, from Table) {
+	from = Routes
 	for len(b) > 0 {
 		events++
 		if len(b) < unix.SizeofNlMsghdr {
-			return events, true
+			return events, true, Links
 		}
 		length := int(binary.NativeEndian.Uint32(b))
 		if length < unix.SizeofNlMsghdr || length > len(b) {
-			return events, true
+			return events, true, Links
 		}
 		switch kind := binary.NativeEndian.Uint16(b[4:]); kind {
 		case unix.NLMSG_NOOP:
@@ -139,12 +145,16 @@ func weigh(b []byte) (events int, matter bool) {
 			if body := b[unix.SizeofNlMsghdr:length]; len(body) < unix.SizeofRtMsg || body[1] == 0 { // rtm_dst_len
 				matter = true
 			}
-		default:
+		case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH: // they stand with the routes
 			matter = true
+		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+			matter, from = true, min(from, Addresses)
+		default:
+			matter, from = true, Links
 		}
 		b = b[min((length+3)&^3, len(b)):]
 	}
-	return events, matter
+	return events, matter, from
 }
 
 // openSocket opens a socket that the runtime's poller watches: a waiting agent

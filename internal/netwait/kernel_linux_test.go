@@ -375,7 +375,7 @@ func TestWaitingUsesNoCPU(t *testing.T) {
 	looks := 0
 	w := Kernel(gateway)
 	list := w.List
-	w.List = func() (Snapshot, error) { looks++; return list() }
+	w.List = func(from Table) (Snapshot, error) { looks++; return list(from) }
 	var usage [2]syscall.Rusage
 	_ = syscall.Getrusage(unix.RUSAGE_THREAD, &usage[0])
 	if _, err := w.Wait(ctx); err == nil {

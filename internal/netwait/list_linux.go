@@ -20,27 +20,29 @@ import (
 func List(c Criteria) (Snapshot, error) {
 	var l lister
 	defer l.close()
-	return l.list(c)
+	return l.list(c, Links)
 }
 
 // lister takes snapshots over one socket: to make one for each question takes
 // the kernel twice as long as all the answers. It belongs to the network
 // namespace of the thread that asked first. The zero value is ready.
 type lister struct {
-	mu sync.Mutex
-	h  *netlink.Handle
+	mu   sync.Mutex
+	h    *netlink.Handle
+	last Snapshot // taken over h
 }
 
 // answerTime is for an answer of the kernel's; more is a fault of the socket.
 const answerTime = 10 * time.Second
 
-// list takes a snapshot. A dump that the kernel interrupted (NLM_F_DUMP_INTR) is
-// inconsistent and is taken again. After an error the next one has a new socket.
-func (l *lister) list(c Criteria) (Snapshot, error) {
+// list takes a snapshot of the tables from the given one on. A dump that the kernel interrupted (NLM_F_DUMP_INTR) is
+// inconsistent and is taken again. After an error the next one has a new socket,
+// and is of all tables.
+func (l *lister) list(c Criteria, from Table) (Snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for range 20 {
-		s, err := l.dump(c)
+		s, err := l.dump(c, from)
 		if err == nil {
 			return s, nil
 		}
@@ -65,8 +67,9 @@ func (l *lister) drop() {
 	}
 }
 
-func (l *lister) dump(c Criteria) (s Snapshot, err error) {
+func (l *lister) dump(c Criteria, from Table) (s Snapshot, err error) {
 	if l.h == nil {
+		from = Links
 		if l.h, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 			return s, fmt.Errorf("open an rtnetlink socket: %w", err)
 		}
@@ -74,44 +77,63 @@ func (l *lister) dump(c Criteria) (s Snapshot, err error) {
 			return s, err
 		}
 	}
-	if s, err = dump(l.h); err == nil && c.Require == GatewayResolved {
-		err = resolved(l.h, s.Routes)
+	s = l.last // whose tables nobody writes to
+	if from <= Links {
+		if s.Links, err = allLinks(l.h); err != nil {
+			return s, fmt.Errorf("list links: %w", err)
+		}
 	}
-	return s, err
+	if from <= Addresses {
+		if s.Addrs, err = allAddresses(l.h); err != nil {
+			return s, fmt.Errorf("list addresses: %w", err)
+		}
+	}
+	if s.Routes, err = defaultRoutes(l.h); err != nil {
+		return s, fmt.Errorf("list routes: %w", err)
+	}
+	if c.Require == GatewayResolved {
+		if err := resolved(l.h, s.Routes); err != nil {
+			return s, err
+		}
+	}
+	l.last = s
+	return s, nil
 }
 
-func dump(h *netlink.Handle) (Snapshot, error) {
-	var s Snapshot
-	links, err := h.LinkList()
+func allLinks(h *netlink.Handle) ([]Link, error) {
+	list, err := h.LinkList()
 	if err != nil {
-		return s, fmt.Errorf("list links: %w", err)
+		return nil, err
 	}
-	for _, l := range links {
+	var out []Link
+	for _, l := range list {
 		a := l.Attrs()
-		s.Links = append(s.Links, Link{
+		out = append(out, Link{
 			Index: a.Index, Name: a.Name, MAC: a.HardwareAddr.String(), Kind: l.Type(), Medium: a.EncapType, Operstate: a.OperState.String(), Master: a.MasterIndex,
 			Loopback: a.Flags&net.FlagLoopback != 0, Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0,
 		})
 	}
-	addrs, err := h.AddrList(nil, netlink.FAMILY_ALL)
+	return out, nil
+}
+
+func allAddresses(h *netlink.Handle) ([]Addr, error) {
+	list, err := h.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
-		return s, fmt.Errorf("list addresses: %w", err)
+		return nil, err
 	}
-	for _, a := range addrs {
+	var out []Addr
+	for _, a := range list {
 		ip, ok := netip.AddrFromSlice(a.IP)
 		if !ok {
 			continue
 		}
 		ones, _ := a.Mask.Size()
-		s.Addrs = append(s.Addrs, Addr{
+		out = append(out, Addr{
 			Link: a.LinkIndex, Prefix: netip.PrefixFrom(ip.Unmap(), ones), Scope: scope(a.Scope), Tentative: a.Flags&unix.IFA_F_TENTATIVE != 0,
 			Failed: a.Flags&unix.IFA_F_DADFAILED != 0, Deprecated: a.Flags&unix.IFA_F_DEPRECATED != 0,
 		})
 	}
-	if s.Routes, err = defaultRoutes(h); err != nil {
-		return s, fmt.Errorf("list routes: %w", err)
-	}
-	return s, nil
+	return out, nil
 }
 
 // scope is ip-address(8)'s word for an address's scope (rtnetlink(7)).

@@ -23,7 +23,7 @@ func TestListerKeepsOneSocket(t *testing.T) {
 	before := descriptors(t)
 	var l lister
 	for range 10 {
-		if _, err := l.list(gateway); err != nil {
+		if _, err := l.list(gateway, Links); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,7 +56,7 @@ func TestListerAfterAnError(t *testing.T) {
 	before := descriptors(t)
 	var l lister
 	defer l.close()
-	if _, err := l.list(gateway); err != nil {
+	if _, err := l.list(gateway, Links); err != nil {
 		t.Fatal(err)
 	}
 	for fd := range descriptors(t) {
@@ -66,10 +66,10 @@ func TestListerAfterAnError(t *testing.T) {
 			}
 		}
 	}
-	if s, err := l.list(gateway); err == nil {
+	if s, err := l.list(gateway, Links); err == nil {
 		t.Errorf("over a broken socket list = %+v; want an error", s)
 	}
-	if s, err := l.list(gateway); err != nil || len(s.Links) != 1 {
+	if s, err := l.list(gateway, Links); err != nil || len(s.Links) != 1 {
 		t.Errorf("after that list = %+v, %v; want a new socket", s, err)
 	}
 }
@@ -152,7 +152,7 @@ func TestDumpThatIsInterrupted(t *testing.T) {
 	var l lister
 	defer l.close()
 	for began := time.Now(); time.Since(began) < 500*time.Millisecond; {
-		if s, err := l.list(gateway); err != nil || len(s.Links) != others+1 && len(s.Links) != others+3 { // lo, or lo and a pair
+		if s, err := l.list(gateway, Links); err != nil || len(s.Links) != others+1 && len(s.Links) != others+3 { // lo, or lo and a pair
 			t.Fatalf("list = %d links, %v; want all of one moment", len(s.Links), err)
 		}
 	}

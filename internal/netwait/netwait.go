@@ -19,8 +19,21 @@ import (
 	"time"
 )
 
+// Table is one of the kernel's. A change of one may change the tables behind it
+// without a word: with a link that goes down its IPv4 routes go, and so does a
+// route whose preferred source goes (fib_sync_down_dev and fib_sync_down_addr in
+// net/ipv4/fib_semantics.c tell nobody). What is before it stands.
+type Table int
+
+const (
+	Links Table = iota
+	Addresses
+	Routes
+)
+
 // Hint tells that something may have changed.
 type Hint struct {
+	From   Table     // the first table that may have
 	At     time.Time // of the last event
 	Events int       // since the hint before
 }
@@ -31,8 +44,8 @@ type Waiter struct {
 	Criteria Criteria
 	// Subscribe starts to listen and returns hints until its context ends.
 	Subscribe func(context.Context) (<-chan Hint, error)
-	// List takes a fresh snapshot.
-	List func() (Snapshot, error)
+	// List takes a snapshot; the tables before from may be those of the last one.
+	List func(from Table) (Snapshot, error)
 	// Resolve has the kernel find a gateway's link-layer address, as any packet
 	// to it would. It is called for Criteria that want it answered.
 	Resolve func(link int, gateway netip.Addr) error
@@ -56,8 +69,9 @@ func (w Waiter) Wait(ctx context.Context) (Facts, error) {
 	if err != nil {
 		return Facts{}, fmt.Errorf("subscribe to rtnetlink: %w", err)
 	}
+	from := Links
 	for {
-		again, done := l.take()
+		again, done := l.take(from)
 		if done {
 			return l.facts, nil
 		}
@@ -65,13 +79,14 @@ func (w Waiter) Wait(ctx context.Context) (Facts, error) {
 		if again == 0 {
 			timer.Stop() // nothing to do before the next hint: no wake-up
 		}
+		from = Links
 		select {
 		case h, open := <-hints:
 			if !open {
 				hints = nil // its context ended, and so does Wait
 				break
 			}
-			l.facts.EventAt = h.At
+			from, l.facts.EventAt = h.From, h.At
 			l.events += h.Events
 		case <-timer.C:
 		case <-ctx.Done():
@@ -100,15 +115,15 @@ type look struct {
 	ended    time.Time
 }
 
-// take looks once. If the decision is not made it returns after how long to look
+// take looks once, at the tables from the given one on. If the decision is not made it returns after how long to look
 // again without a hint, 0 for not at all.
-func (l *look) take() (again time.Duration, done bool) {
+func (l *look) take(from Table) (again time.Duration, done bool) {
 	began := time.Now()
 	defer func() {
 		l.ended = time.Now()
 		l.took = l.ended.Sub(began)
 	}()
-	s, err := l.w.List()
+	s, err := l.w.List(from)
 	if err != nil {
 		l.settling, l.missing = false, fmt.Sprintf("the kernel's tables cannot be read: %v", err)
 		l.failed = min(max(2*l.failed, firstTry), lastTry)

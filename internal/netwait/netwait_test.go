@@ -30,7 +30,7 @@ func (m *machine) waiter(c Criteria) Waiter {
 	return Waiter{
 		Criteria:  c,
 		Subscribe: func(context.Context) (<-chan Hint, error) { return m.hints, nil },
-		List: func() (Snapshot, error) {
+		List: func(Table) (Snapshot, error) {
 			if m.looks++; m.before != nil {
 				m.before()
 			}
