@@ -38,10 +38,11 @@ echo written
 }
 
 // TestKilledGuest kills QEMU at random moments while the guest applies two
-// contexts in turn, most of them while it does so and not while a script runs, boots it again, and compares: one of the two, always, and no
-// temporary name anywhere. CTXAGENT_SOAK=1 does it 50 times.
+// contexts in turn, most of them while it does so and not while a script runs, boots
+// it again, and compares: one of the two, always, and no temporary name anywhere.
+// CTXAGENT_SOAK=1 does it 50 times.
 func TestKilledGuest(t *testing.T) {
-	kills := 10
+	kills := 5
 	if os.Getenv("CTXAGENT_SOAK") != "" {
 		kills = 50
 	}
