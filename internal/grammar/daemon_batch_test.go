@@ -4,6 +4,7 @@ package grammar
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,7 +35,7 @@ printf '127.0.0.1 localhost %s\n192.0.2.1 qmaster\n' "$(hostname)" >$D/hosts
 mount --bind $D/hosts /etc/hosts
 mount --bind /dev/null /etc/resolv.conf
 trace() {
-	timeout -s KILL ${LIMIT:-2} strace -f -qq --seccomp-bpf -e trace=execve,execveat -o $D/trace "$@" >$D/out 2>&1 || true
+	timeout -s KILL $((${LIMIT:-2} * PATIENCE)) strace -f -qq --seccomp-bpf -e trace=execve,execveat -o $D/trace "$@" >$D/out 2>&1 || true
 	cat $D/out
 	[ -s $D/trace ] || echo nothing was read
 	sed 1d $D/trace | grep -F execve | grep -v ENOENT | sed 's/^/STARTED /'
@@ -135,9 +136,9 @@ func (r batchReader) read(t *testing.T, content []byte) string {
 	if err := os.WriteFile(filepath.Join(dir, "site"), content, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second*patience())
 	defer cancel()
-	script := "D=/tmp/" + filepath.Base(dir) + "\n" + batchTrace + r.script
+	script := fmt.Sprintf("D=/tmp/%s PATIENCE=%d\n", filepath.Base(dir), patience()) + batchTrace + r.script
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child",
 		"--root="+root, "--mount-proc", "/bin/sh", "-eu", "-c", script)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}

@@ -24,7 +24,7 @@ var monitoringDaemons = []daemon{
 	{
 		format: "netdata",
 		check: []string{"/bin/sh", "-c", `for d in /var/lib /var/cache /var/log; do mount -t tmpfs none $d/netdata; chown netdata $d/netdata; done
-			timeout -k 1 3 strace -f -qq -e trace=execve -o DIR/trace "$0" -u netdata -D -c DIR/site.conf >/dev/null 2>&1
+			timeout -k 1 $((3 * ${CTXAGENT_DAEMON_PATIENCE:-1})) strace -f -qq -e trace=execve -o DIR/trace "$0" -u netdata -D -c DIR/site.conf >/dev/null 2>&1
 			test $(grep -c 'execve(' DIR/trace) -gt 1 || echo netdata did not start
 			grep 'execve(' DIR/trace | grep -v -e /usr/sbin/netdata -e /usr/lib/netdata/ -e grep -e systemd; true`, "/usr/sbin/netdata"},
 		complaint: `execve|did not start`,

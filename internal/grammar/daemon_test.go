@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -116,7 +117,7 @@ func (d daemon) load(t *testing.T, text string) (problems []string) {
 	dir := d.write(t, root, text)
 	complaint := regexp.MustCompile(d.complaint)
 	if d.check != nil {
-		out, err := d.command(t, root, dir, 20*time.Second, d.check)
+		out, err := d.command(t, root, dir, 20*time.Second*patience(), d.check)
 		if err != nil || d.complaint != "" && complaint.MatchString(out) {
 			problems = append(problems, fmt.Sprintf("check: %v\n%s", err, out))
 		}
@@ -125,7 +126,7 @@ func (d daemon) load(t *testing.T, text string) (problems []string) {
 		return problems
 	}
 	trace := []string{"/usr/bin/strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=execve,execveat,open,openat,creat", "-o", "DIR/trace"}
-	out, _ := d.command(t, root, dir, 1500*time.Millisecond, append(trace, d.run...))
+	out, _ := d.command(t, root, dir, 1500*time.Millisecond*patience(), append(trace, d.run...))
 	if d.complaint != "" && complaint.MatchString(out) {
 		problems = append(problems, "run: "+out)
 	}
@@ -191,6 +192,13 @@ func missing(t *testing.T, why string) {
 		t.Fatalf("CTXAGENT_REQUIRE_DAEMONS=1: %s", why)
 	}
 	t.Skip(why)
+}
+
+// patience is how many times as long as here a daemon is given: in a guest in software
+// emulation (test/guest) a few.
+func patience() time.Duration {
+	n, _ := strconv.Atoi(os.Getenv("CTXAGENT_DAEMON_PATIENCE"))
+	return time.Duration(max(1, n))
 }
 
 // command runs a program in root for at most limit, with no network, its own /proc and a pid namespace that
