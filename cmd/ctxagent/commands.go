@@ -76,7 +76,7 @@ var commands = []command{
 	{"policy show", "", "the policy in force: what a site may change", []option{rootOption}, []string{"ctxagent policy show >policy.yaml"}, ""},
 	{"policy lint", "FILE", "is this a valid policy?", nil, []string{"ctxagent policy lint policy.yaml"}, ""},
 	{"policy explain", "PATH…", "which class and rule decide about a path", []option{rootOption, policyOption, jsonOption}, []string{"ctxagent policy explain /etc/rsyslog.d/50-site.conf"}, "A path without a rule is refused; a few are refused whatever the policy says."},
-	{"policy diff", "A B", `what policy B adds to A, takes away, or sets otherwise; A may be "default"`, []option{jsonOption}, []string{"ctxagent policy diff default policy.yaml"}, "What the files say is compared: a default that only one of them spells out is a difference, and the order of entries is none."},
+	{"policy diff", "A B", `what policy B adds to A, takes away, or sets otherwise; A may be "default"`, []option{jsonOption}, []string{"ctxagent policy diff default policy.yaml"}, "What the files say is compared: a default that only one of them spells out is a difference.\nIn paths and in reach the first rule that fits decides: there, another order of the rules that both files have is one line, which names the first that moved. Elsewhere order is no difference."},
 	{"policy schema", "", "a JSON Schema of policy files, for editors", nil, []string{"ctxagent policy schema >policy.schema.json"}, ""},
 	{"completion", "bash|zsh|fish", "print a shell's completions", nil, []string{"ctxagent completion bash >/usr/share/bash-completion/completions/ctxagent"}, ""},
 	{"version", "", "print the version", nil, nil, ""},
