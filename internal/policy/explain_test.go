@@ -3,13 +3,11 @@
 package policy
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ctxagent/ctxagent/dist"
-	"go.yaml.in/yaml/v3"
 )
 
 func TestExplain(t *testing.T) {
@@ -135,47 +133,4 @@ func TestDiffSeesEachRule(t *testing.T) {
 			t.Errorf("%s: Diff = %q, %v; want %q", tt.name, lines, err, tt.want)
 		}
 	}
-}
-
-// TestSchemaKnowsTheDefault walks the default policy: every key is in the schema.
-func TestSchemaKnowsTheDefault(t *testing.T) {
-	b, err := Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var schema map[string]any
-	if err := json.Unmarshal(b, &schema); err != nil {
-		t.Fatal(err)
-	}
-	var tree yaml.Node
-	if err := yaml.Unmarshal(dist.Policy, &tree); err != nil {
-		t.Fatal(err)
-	}
-	var walk func(at string, n *yaml.Node, s map[string]any)
-	walk = func(at string, n *yaml.Node, s map[string]any) {
-		switch n.Kind {
-		case yaml.MappingNode:
-			if s["additionalProperties"] != false {
-				t.Errorf("%s: unknown keys are let through", at)
-			}
-			for i := 0; i < len(n.Content); i += 2 {
-				key := n.Content[i].Value
-				next, ok := s["properties"].(map[string]any)[key].(map[string]any)
-				if !ok {
-					t.Errorf("%s.%s is not in the schema", at, key)
-					continue
-				}
-				walk(at+"."+key, n.Content[i+1], next)
-			}
-		case yaml.SequenceNode:
-			for _, c := range n.Content {
-				walk(at+"[]", c, s["items"].(map[string]any))
-			}
-		default:
-			if enum, ok := s["enum"].([]any); ok && !slices.Contains(enum, any(n.Value)) {
-				t.Errorf("%s: %q is not among %v", at, n.Value, enum)
-			}
-		}
-	}
-	walk("policy", tree.Content[0], schema)
 }

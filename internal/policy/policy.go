@@ -104,6 +104,9 @@ const (
 	OncePerContext = "once-per-context"
 )
 
+// imageFiles are the words of a path's image_files.
+var imageFiles = []string{Keep, "replace"}
+
 // Stages says when scripts are run.
 type Stages struct {
 	// Run is "every-boot", or "once-per-context": not again for the same disc on
@@ -352,7 +355,7 @@ func (r *PathRule) validate() error {
 		return fmt.Errorf("%q: unknown grammar %q; known are %s", r.Path, r.Grammar, strings.Join(grammar.Formats(), ", "))
 	case r.Content == "opaque" && r.MaxBytes <= 0:
 		return fmt.Errorf("%q: an opaque file needs max_bytes", r.Path)
-	case r.ImageFiles != "" && r.ImageFiles != Keep && r.ImageFiles != "replace":
+	case r.ImageFiles != "" && !slices.Contains(imageFiles, r.ImageFiles):
 		return fmt.Errorf("%q: image_files is %q; known are keep and replace", r.Path, r.ImageFiles)
 	case len(r.Allow) > 0 && r.Grammar == "":
 		return fmt.Errorf("%q: allow adds directives to a grammar, and this path has none", r.Path)
