@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -198,41 +197,4 @@ func scratchDir() (string, error) {
 		return dir, nil
 	}
 	return os.MkdirTemp("", "ctxagent-check-")
-}
-
-// printReceipts shows receipts to a person or a program; the first bad one is
-// the exit status if asked for. Waiting, if set, tells what a stage waits for.
-func printReceipts(w io.Writer, receipts []*report.Receipt, waiting string, asJSON, fail bool) error {
-	status := 0
-	all := map[string]any{}
-	if waiting != "" {
-		all["waiting"] = waiting
-	}
-	for _, r := range receipts {
-		if r.ExitCode != 0 && status == 0 {
-			status = r.ExitCode
-		}
-		b, err := r.Marshal()
-		if err != nil {
-			return err
-		}
-		all[r.Stage] = json.RawMessage(b)
-		if !asJSON {
-			if err := r.Page(w); err != nil {
-				return err
-			}
-		}
-	}
-	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(all); err != nil {
-			return err
-		}
-	}
-	if fail && status != 0 {
-		return &exitError{status: status}
-	}
-	return nil
 }

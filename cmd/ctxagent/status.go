@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -66,13 +67,29 @@ func status(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(receipts) == 0 && now == "" {
 		return fmt.Errorf("no stage has run in %s: is ctxagent-prolog.service enabled?", *rootDir)
 	}
-	if *page != "" {
-		return writePage(*page, receipts)
+	switch {
+	case *page != "":
+		err = writePage(*page, receipts)
+	case *asJSON:
+		err = printJSON(stdout, receipts, now)
+	default:
+		err = printStatus(stdout, receipts, now)
 	}
-	if *asJSON {
-		return printReceipts(stdout, receipts, now, true, *wait)
+	if err != nil || !*wait {
+		return err
 	}
-	return printStatus(stdout, receipts, now, *wait)
+	return firstFailed(receipts)
+}
+
+// firstFailed is the exit status of the first stage that failed, which its receipt
+// has told of.
+func firstFailed(receipts []*report.Receipt) error {
+	for _, r := range receipts {
+		if r.ExitCode != 0 {
+			return &exitError{status: r.ExitCode}
+		}
+	}
+	return nil
 }
 
 // sinceWhen reads --since: a time, or how long ago.
@@ -113,8 +130,27 @@ func readReceipts(root *os.Root, after time.Time) ([]*report.Receipt, error) {
 	return out, nil
 }
 
+// printJSON shows the receipts to a program, and what a stage waits for, if one does.
+func printJSON(w io.Writer, receipts []*report.Receipt, waiting string) error {
+	all := map[string]any{}
+	if waiting != "" {
+		all["waiting"] = waiting
+	}
+	for _, r := range receipts {
+		b, err := r.Marshal()
+		if err != nil {
+			return err
+		}
+		all[r.Stage] = json.RawMessage(b)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(all)
+}
+
 // printStatus shows the receipts to a person: verdicts, and the boot to scale.
-func printStatus(w io.Writer, receipts []*report.Receipt, waiting string, fail bool) error {
+func printStatus(w io.Writer, receipts []*report.Receipt, waiting string) error {
 	var b strings.Builder
 	for _, r := range receipts {
 		if r.Clock.BootID != bootID() {
@@ -134,15 +170,8 @@ func printStatus(w io.Writer, receipts []*report.Receipt, waiting string, fail b
 	if coloured(w) {
 		text = colour(text, receipts)
 	}
-	if _, err := io.WriteString(w, text); err != nil {
-		return err
-	}
-	for _, r := range receipts {
-		if fail && r.ExitCode != 0 {
-			return &exitError{status: r.ExitCode}
-		}
-	}
-	return nil
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // coloured tells whether w is a terminal whose user has not asked for plain text

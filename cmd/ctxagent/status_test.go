@@ -93,4 +93,12 @@ func TestStatusWait(t *testing.T) {
 	if err := <-done; cmd.ProcessState.ExitCode() != 3 || !strings.Contains(out.String(), "prolog: refused") {
 		t.Errorf("exit status %v; want 3, the prolog's\n%s", err, out.String())
 	}
+	for _, form := range [][]string{{"--json"}, {"--html", filepath.Join(t.TempDir(), "page.html")}} {
+		if r := ctxagent(t, append([]string{"status", "--wait", "--root", root}, form...)...); r.status != 3 || r.stderr != "" {
+			t.Errorf("%s: exit status %d; want 3: %s", form[0], r.status, r.stderr)
+		}
+		if r := ctxagent(t, append([]string{"status", "--root", root}, form...)...); r.status != 0 {
+			t.Errorf("%s without --wait: exit status %d; want 0: %s", form[0], r.status, r.stderr)
+		}
+	}
 }
