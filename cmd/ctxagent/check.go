@@ -19,9 +19,14 @@ import (
 	"github.com/ctxagent/ctxagent/internal/stages"
 )
 
-// rehearsedNetwork stands for the guest's in a rehearsal (RFC 5737 addresses):
-// nobody at a desk knows what the guest's will be.
-var rehearsedNetwork = report.Network{Interface: "eth0", Index: 2, Operstate: "up", Address: "198.51.100.7/24", Gateway: "198.51.100.1"}
+// rehearsedNetwork stands for the guest's in a rehearsal (RFC 5737 addresses, and a
+// MAC that no vendor gives out): nobody at a desk knows what the guest's will be, and
+// a script is to find what it finds there.
+var rehearsedNetwork = report.Network{
+	Interface: "eth0", Index: 2, MAC: "02:00:00:00:00:01", Operstate: "up",
+	Address: "198.51.100.7/24", Addresses: []report.Address{{Address: "198.51.100.7/24", Scope: "global"}},
+	Gateway: "198.51.100.1", Gateways: []string{"198.51.100.1"}, DNS: []string{"198.51.100.53"},
+}
 
 // checking is how `ctxagent check` was called.
 type checking struct {

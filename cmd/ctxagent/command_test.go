@@ -248,6 +248,17 @@ func TestCheckAppliesNothing(t *testing.T) {
 	}
 }
 
+// TestRehearsedNetwork: a script that reads what it is told of the network finds all
+// of it in a rehearsal, and the parts agree.
+func TestRehearsedNetwork(t *testing.T) {
+	iso := disc(t, map[string]string{"epilog.sh": "#!/bin/sh\n" + `echo "<$CTX_INTERFACE $CTX_MAC $CTX_ADDRESS $CTX_GATEWAY|$CTX_ADDRESSES|$CTX_GATEWAYS|$CTX_DNS>"` + "\n"})
+	r := ctxagent(t, "check", "--root", busyboxRoot(t), iso)
+	const want = "<eth0 02:00:00:00:00:01 198.51.100.7 198.51.100.1|198.51.100.7/24|198.51.100.1|198.51.100.53>"
+	if r.status != 0 || !strings.Contains(r.stdout, want) {
+		t.Errorf("exit status %d; want 0 and %s:\n%s%s", r.status, want, r.stdout, r.stderr)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	bad := write(t, t.TempDir(), map[string]string{"p.yaml": "version: 7\n"})
 	for _, tt := range []struct {
