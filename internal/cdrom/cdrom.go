@@ -139,8 +139,8 @@ func sameName(name, lower string) bool {
 var markers = []string{"prolog.sh", "epilog.sh", "init.sh", "context.sh"}
 
 // Find looks for the one context disc and reads it into the directory into,
-// which has to be empty. It waits for at most f.Wait, and only as long as the
-// kernel or udev is still probing.
+// which has to be empty. It waits for at most f.Wait, and only as long as a device
+// is being probed or the host has announced a disc.
 func (f Finder) Find(ctx context.Context, into *os.Root) (*Disc, error) {
 	var s scanned
 	var err error

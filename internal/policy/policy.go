@@ -87,7 +87,7 @@ type Limits struct {
 
 // Media says how the context disc is looked for.
 type Media struct {
-	Wait          Duration `yaml:"wait"`           // at most, while something is still probing
+	Wait          Duration `yaml:"wait"`           // at most, while a device is being probed or the host has announced a disc
 	Label         string   `yaml:"label"`          // demanded when not empty
 	WritableDisks bool     `yaml:"writable_disks"` // look at those, too
 	MaxBytes      Size     `yaml:"max_bytes"`      // of all files together

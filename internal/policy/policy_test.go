@@ -5,6 +5,8 @@ package policy
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,23 @@ media:
 network:
   timeout: 2m
 `
+
+// TestMediaWaitIsToldAlike: whoever lowers media.wait reads in each place that it
+// bounds the wait for an announced disc, too.
+func TestMediaWaitIsToldAlike(t *testing.T) {
+	for name, place := range map[string]string{
+		"../../dist/policy.yaml": `(?m)^  wait: .*$`, "../../docs/policy.md": "(?m)^\\| `media.wait` .*$", "../../dist/man/ctxagent-policy.5": `(?m)^\.It Cm wait\n[^.]*\.$`,
+	} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := regexp.MustCompile(place).FindString(string(b))
+		if !strings.Contains(line, "probed") || !strings.Contains(line, "announced") {
+			t.Errorf("%s says of media.wait %q; want both, a device that is probed and a disc that is announced", name, line)
+		}
+	}
+}
 
 func TestSmallPolicyParses(t *testing.T) {
 	if _, err := Parse("p", []byte(small)); err != nil {
