@@ -26,7 +26,7 @@ func manPage(c command) string {
 	for w := range strings.FieldsSeq(c.words) {
 		fmt.Fprintf(&b, ".Ar %s\n", strings.ReplaceAll(mdoc(w), "|", " | "))
 	}
-	fmt.Fprintf(&b, ".Sh DESCRIPTION\n%s.\n", mdoc(strings.ToUpper(c.summary[:1])+strings.TrimSuffix(c.summary[1:], "?")))
+	fmt.Fprintf(&b, ".Sh DESCRIPTION\n%s\n", manSentence(c.summary))
 	if c.about != "" {
 		for s := range strings.SplitSeq(c.about, "\n") {
 			fmt.Fprintf(&b, ".Pp\n%s\n", strings.ReplaceAll(mdoc(s), ". ", ".\n"))
@@ -35,7 +35,7 @@ func manPage(c command) string {
 	if len(c.flags) > 0 {
 		b.WriteString(".Pp\nThe options are as follows:\n.Bl -tag -width Ds\n")
 		for _, f := range c.flags {
-			fmt.Fprintf(&b, ".It %s\n%s.\n", manFlag(f), mdoc(strings.ToUpper(f.summary[:1])+f.summary[1:]))
+			fmt.Fprintf(&b, ".It %s\n%s\n", manFlag(f), manSentence(f.summary))
 		}
 		b.WriteString(".El\n")
 	}
@@ -48,6 +48,15 @@ func manPage(c command) string {
 	}
 	b.WriteString(".Sh SEE ALSO\n.Xr ctxagent 1 ,\n.Xr ctxagent-policy 5 ,\n.Xr ctxagent-context 7\n")
 	return b.String()
+}
+
+// manSentence makes a sentence of a summary; a question stays one.
+func manSentence(summary string) string {
+	s := mdoc(strings.ToUpper(summary[:1]) + summary[1:])
+	if strings.HasSuffix(s, "?") {
+		return s
+	}
+	return s + "."
 }
 
 func manFlag(f option) string {
@@ -63,6 +72,14 @@ func manFlag(f option) string {
 
 func mdoc(s string) string {
 	return strings.NewReplacer(`\`, `\e`, "…", " ...", `"`, `\(dq`, " --", ` \-\-`, "--", `\-\-`, " -", ` \-`, "~", `\(ti`).Replace(s)
+}
+
+func TestManSentence(t *testing.T) {
+	for summary, want := range map[string]string{"is this a valid policy?": "Is this a valid policy?", "print the version": "Print the version."} {
+		if got := manSentence(summary); got != want {
+			t.Errorf("manSentence(%q) = %q; want %q", summary, got, want)
+		}
+	}
 }
 
 // TestManPages: the pages in dist/man are those of the commands, and mandoc has
