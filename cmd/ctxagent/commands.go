@@ -40,6 +40,9 @@ var (
 	policyOption = option{"policy", file, "use this policy and not the root's own"}
 )
 
+// policySummary is of all commands below "policy".
+const policySummary = "the endorser's policy: what a site may change"
+
 // commands are in the order of a site admin's day.
 var commands = []command{
 	{"init", "DIR", "write the first tree of a context disc", []option{

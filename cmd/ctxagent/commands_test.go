@@ -82,6 +82,22 @@ func TestHelpOfEachCommand(t *testing.T) {
 	}
 }
 
+// TestHelpOfPolicy: there is no command `policy` alone, and its help lists those below.
+func TestHelpOfPolicy(t *testing.T) {
+	for _, flag := range []string{"--help", "-help", "-h"} {
+		r := ctxagent(t, "policy", flag)
+		if r.status != 0 || r.stderr != "" {
+			t.Errorf("policy %s: exit status %d: %s", flag, r.status, r.stderr)
+		}
+		for name := range policyCommands {
+			c, _ := commandOf([]string{"policy", name})
+			if !regexp.MustCompile(`(?m)^  ctxagent policy ` + name + ` .*` + regexp.QuoteMeta(c.summary) + `$`).MatchString(r.stdout) {
+				t.Errorf("policy %s has no line on %s:\n%s", flag, name, r.stdout)
+			}
+		}
+	}
+}
+
 // TestCompletions lets each shell read its completions, and bash complete.
 func TestCompletions(t *testing.T) {
 	dir := t.TempDir()

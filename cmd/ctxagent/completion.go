@@ -93,7 +93,7 @@ func zshCompletion() string {
 	var b strings.Builder
 	b.WriteString("#compdef ctxagent\n# ctxagent completions for zsh\n_ctxagent() {\n\tlocal -a words_of\n\tif (( CURRENT == 2 )); then\n\t\twords_of=(\n")
 	for _, w := range firstWords() {
-		summary := "the endorser’s policy"
+		summary := policySummary
 		if c, ok := commandOf([]string{w}); ok {
 			summary = c.summary
 		}
@@ -135,7 +135,7 @@ func fishCompletion() string {
 	var b strings.Builder
 	b.WriteString("# ctxagent completions for fish\n")
 	for _, w := range firstWords() {
-		summary := "the endorser's policy"
+		summary := policySummary
 		if c, ok := commandOf([]string{w}); ok {
 			summary = c.summary
 		}

@@ -25,11 +25,28 @@ func policyCommand(args []string, stdout io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("%w: policy: %s?", errUsage, known)
 	}
+	if wantsHelp(args[:1]) {
+		return policyHelp(stdout)
+	}
 	c, ok := policyCommands[args[0]]
 	if !ok {
 		return fmt.Errorf("%w: policy: there is no %q: it is %s", errUsage, args[0], known)
 	}
 	return c(args[1:], stdout)
+}
+
+// policyHelp lists the commands below `ctxagent policy`.
+func policyHelp(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "ctxagent policy: %s\n\n", policySummary)
+	for _, c := range commands {
+		if strings.HasPrefix(c.name, "policy ") {
+			fmt.Fprintf(&b, "  ctxagent %-22s %s\n", c.name+" "+c.words, c.summary)
+		}
+	}
+	b.WriteString("\n\"ctxagent policy COMMAND --help\" says more of each, with examples.\n")
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 func policyShow(args []string, stdout io.Writer) error {
