@@ -25,13 +25,14 @@ type option struct {
 	name, kind, summary string
 }
 
-// The kinds of an option's value: none at all, a file, a directory, one of a
-// list (separated by |), or anything.
+// The kinds of an option's value: none at all, a file, a directory, either (a disk
+// image in a directory's place), one of a list (separated by |), or anything.
 const (
-	noValue   = ""
-	file      = "FILE"
-	directory = "DIR"
-	anyValue  = "VALUE"
+	noValue          = ""
+	file             = "FILE"
+	directory        = "DIR"
+	directoryOrImage = "DIR|IMAGE"
+	anyValue         = "VALUE"
 )
 
 var (
@@ -52,7 +53,7 @@ var commands = []command{
 		{"exporter-port", anyValue, "the port of node_exporter; 9100"}, {"manager", anyValue, "the batch system's central host"}, {"cluster", anyValue, "the Slurm cluster's name"},
 	}, []string{"ctxagent init disc", "ctxagent init disc --syslog rsyslog --loghost log.example.org --batch slurm --manager ctl.example.org --cluster main"}, "It makes context.sh, prolog.sh, epilog.sh and a README.md for what the site runs, in a new or empty directory.\nWhat no flag says is asked on a terminal; but once --syslog, --monitoring or --batch is given, those that are not are none.\nWithout a terminal a port has its default, and what else is missing is an error.\nThe result, untouched, is what a guest with the default policy applies."},
 	{"check", "DISC|DIR", "say what a guest would say to a disc; nothing is applied", []option{
-		rootOption, policyOption, {"lint", noValue, "read the scripts, and rehearse nothing"}, jsonOption,
+		{"root", directoryOrImage, "the root to act on, a directory or a disk image; / if it is left out"}, policyOption, {"lint", noValue, "read the scripts, and rehearse nothing"}, jsonOption,
 		{"sarif", file, "write findings and refusals for a CI to annotate"}, {"network", noValue, "let the epilog reach the site's servers, as in a guest"}, {"media", file, "a disc; more than one is what a guest would refuse"},
 	}, []string{"ctxagent check disc", "ctxagent check --root /srv/image-root context.iso", "ctxagent check --lint --sarif out.sarif disc"}, "First the scripts are read: shell syntax, bashisms under #!/bin/sh, CR LF, commands that a guest can only refuse, files that the disc lacks, keys that everybody may read.\nThen both stages are rehearsed, confined as in a guest, against the root and its policy: what would be created, changed (as a diff, where everybody may read it), refused and restarted. For root, --root takes a disk image, too, raw or qcow2.\nThe exit status is the guest's; with --lint it is 1 if a finding is an error. Who is not root rehearses in a user namespace, with the subordinate ids of subuid(5), where there are any; what only root could read or do there is named, and makes the exit status 6."},
 	{"pack", "DIR", "write a directory as a context disc, the same bytes every time", []option{
@@ -141,3 +142,6 @@ func (o option) dashed() string {
 	}
 	return "--" + o.name
 }
+
+// repeats tells whether the flag may be given more than once.
+func (o option) repeats() bool { return o.name == "media" || o.name == "with" }

@@ -61,11 +61,11 @@ func manSentence(summary string) string {
 
 func manFlag(f option) string {
 	s := "Fl " + strings.TrimPrefix(f.dashed(), "-")
-	if strings.Contains(f.kind, "|") {
-		return s + " Cm " + strings.ReplaceAll(f.kind, "|", " | ")
+	if words := listed(f.kind); words != nil {
+		return s + " Cm " + strings.Join(words, " | ")
 	}
 	if f.kind != noValue {
-		s += " Ar " + strings.ToLower(f.kind)
+		s += " Ar " + strings.ReplaceAll(strings.ToLower(f.kind), "|", " | ")
 	}
 	return s
 }
