@@ -59,6 +59,9 @@ func (n *Network) complete(tree *yaml.Node) []string {
 		if err := n.Reach[i].parse(); err != nil {
 			fault("network.reach: %v", []any{"network", "reach", i}, err)
 		}
+		if list := node(tree, "network", "reach"); list != nil && noPorts(node(member(list, i), "ports")) {
+			fault("network.reach: %s: ports names none, or one with nothing in it: leave the key out for all ports", []any{"network", "reach", i}, &n.Reach[i])
+		}
 	}
 	n.Relay.complete(has)
 	return faults
@@ -75,6 +78,19 @@ func (r *Relay) complete(has func(...string) bool) {
 	if r.Time == 0 && !has("relay", "time") {
 		r.Time = Duration(5 * time.Minute)
 	}
+}
+
+// noPorts tells of a list that could be read as all ports, or as none.
+func noPorts(list *yaml.Node) bool {
+	return list != nil && (len(list.Content) == 0 || slices.ContainsFunc(list.Content, func(n *yaml.Node) bool { return n.ShortTag() == "!!null" }))
+}
+
+// member is one of a list.
+func member(list *yaml.Node, i int) *yaml.Node {
+	if n := list.Content[i]; n.Kind != yaml.AliasNode {
+		return n
+	}
+	return list.Content[i].Alias
 }
 
 // node is what the keys lead to; nil if the file does not have it.

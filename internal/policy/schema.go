@@ -67,6 +67,7 @@ func object(t reflect.Type) map[string]any {
 	case reflect.TypeFor[ReachRule]():
 		properties["ports"].(map[string]any)["items"] = map[string]any{
 			"type": []string{"integer", "string"}, "minimum": 1, "maximum": 65535, "pattern": "^[0-9]+(-[0-9]+)?$"}
+		properties["ports"].(map[string]any)["type"], properties["ports"].(map[string]any)["minItems"] = "array", 1
 	}
 	return s
 }

@@ -53,7 +53,7 @@ func asJSON(t *testing.T, text []byte) (v any) {
 }
 
 // understood are the keywords that rejects knows, and those that reject nothing.
-var understood = strings.Fields("type enum const pattern minimum maximum minLength required oneOf properties additionalProperties items $schema title examples")
+var understood = strings.Fields("type enum const pattern minimum maximum minLength minItems required oneOf properties additionalProperties items $schema title examples")
 
 // rejects says what a schema has against a value; "" for nothing.
 func rejects(t *testing.T, at string, v any, s map[string]any) string {
@@ -96,6 +96,9 @@ func rejects(t *testing.T, at string, v any, s map[string]any) string {
 			return fmt.Sprintf("%s: %v is above %v", at, v, most)
 		}
 	case []any:
+		if least, ok := s["minItems"].(float64); ok && len(v) < int(least) {
+			return fmt.Sprintf("%s: fewer than %v members", at, least)
+		}
 		for i, m := range v {
 			if items, ok := s["items"].(map[string]any); ok {
 				if why := rejects(t, fmt.Sprintf("%s[%d]", at, i), m, items); why != "" {
@@ -306,7 +309,7 @@ func TestSchemaKnowsTheWords(t *testing.T) {
 	}
 	for text, part := range map[string]string{
 		"media: {signature: maybe}": "not among", "network: {famliy: any}": "no key", "network: {reach: [{allow: any, ports: [0]}]}": "below",
-		"network: {reach: [{allow: any, ports: [http]}]}": "match", "limits: {deadline: 5}": "above", "limits: {bytes: 5 MB}": "match", "limits: {inodes: many}": "type",
+		"network: {reach: [{allow: any, ports: [http]}]}": "match", "network: {reach: [{allow: any, ports: }]}": "not", "network: {reach: [{allow: any, ports: []}]}": "fewer", "limits: {deadline: 5}": "above", "limits: {bytes: 5 MB}": "match", "limits: {inodes: many}": "type",
 		"classes: {batch: {paths: [{path: /etc/a, grammar: none}]}}": "not among", "classes: {batch: {paths: [{path: /etc/a}]}}": "oneOf",
 		"classes: {batch: {paths: [{grammar: slurm}]}}": "no path", "mutable: {}": "type", "version: 2": "is not 1",
 	} {
