@@ -168,7 +168,7 @@ func (a *agent) warm() {
 
 // find looks for the disc and puts its content into filesDir. If there is no
 // usable one the receipt says how it ended, and ok is false. Waiting is called
-// when a disc that was announced is not there yet.
+// when a disc that was announced is not there yet; without it none is waited for.
 func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration, waiting func()) (_ *cdrom.Disc, ok bool) {
 	began := time.Now()
 	defer func() { r.Durations["media"] = time.Since(began).Milliseconds() }()
@@ -179,7 +179,9 @@ func (a *agent) find(ctx context.Context, r *report.Receipt, wait time.Duration,
 	}
 	defer files.Close()
 	finder := newFinder(a.policy, a.media, wait)
-	finder.Waiting = waiting
+	if finder.Waiting = waiting; waiting == nil && finder.Expect == cdrom.Awaited {
+		finder.Expect = cdrom.Unknown
+	}
 	verifySigned(&finder, a.policy, a.root)
 	d, err := finder.Find(ctx, files)
 	if err != nil {
@@ -286,14 +288,19 @@ func notAfter(r, before *report.Receipt) {
 	r.End(report.Failed, fmt.Errorf("not run: the prolog ended as %q (`ctxagent status` tells why)", before.Outcome))
 }
 
+// lateWait bounds the epilog's wait for devices that are still being probed. The
+// boot does not wait for the epilog, and policies allow the prolog as much.
+const lateWait = 2 * time.Minute
+
 // late looks once more where the prolog found no disc: one that is there now
-// is reported and not used.
+// is reported and not used. On a slow machine the prolog's wait may have ended
+// before its drive was there: that is waited for, and nothing else.
 func (a *agent) late(ctx context.Context, r *report.Receipt) {
 	if err := freshDirs(a.root, discDir, filesDir); err != nil {
 		r.End(report.Failed, err)
 		return
 	}
-	d, found := a.find(ctx, r, 0, nil)
+	d, found := a.find(ctx, r, lateWait, nil)
 	if err := freshDirs(a.root, discDir, filesDir); err != nil {
 		r.End(report.Failed, err)
 		return
@@ -301,7 +308,7 @@ func (a *agent) late(ctx context.Context, r *report.Receipt) {
 	if found {
 		disc := discReport(d)
 		r.Disc = &disc
-		r.End(report.Late, fmt.Errorf("disc %s came after the prolog: attach it before the machine starts", d.Device))
+		r.End(report.Late, fmt.Errorf("disc %s came after the prolog: attach it before the machine starts, or have the policy's media.wait be longer", d.Device))
 	}
 }
 

@@ -25,8 +25,8 @@ type batchReader struct {
 
 // batchComplaint is what a reader says of a file that it does not understand, or what the script says of a
 // program that was started.
-var batchComplaint = regexp.MustCompile(`(?i)parse error|parsing error|fatal:|unrecognized|not found|syntax error|unexpected|` +
-	`critical|error: \(null\)|cannot find|invalid option|usage:|attribute|configuration error|STARTED|nothing was read`)
+var batchComplaint = regexp.MustCompile(`(?i:parse error|parsing error|fatal:|unrecognized|not found|syntax error|unexpected|` +
+	`critical|error: \(null\)|cannot find|invalid option|usage:|attribute|configuration error|nothing was read)|STARTED`)
 
 const (
 	// trace runs "$@" for two seconds (LIMIT, for what ends by itself) and tells of every program that it starts.

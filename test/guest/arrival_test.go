@@ -88,6 +88,28 @@ func ranLate(t *testing.T, got receipt) {
 	}
 }
 
+// TestDriveComesTooLate has a driver that takes longer than the prolog waits, as on a
+// host that is busy: the epilog waits for the drive, reports the disc in it and does
+// not use it, and what is behind ctxagent.target does not start.
+func TestDriveComesTooLate(t *testing.T) {
+	iso := writeDisc(t, map[string]string{"prolog.sh": "#!/bin/sh\necho never\n"})
+	policy := patient(t)
+	policy.Content = strings.Replace(policy.Content, "wait: 60s", "wait: 5s", 1)
+	r := boot(t, Config{CDs: []string{iso}, Payload: []File{policy, Route("10.0.2.2"),
+		{Path: "/etc/modprobe.d/slow.conf", Content: "install sr_mod sleep 7; modprobe --ignore-install sr_mod\n"},
+	}, Report: DefaultReport + "file show/ctxagent.target systemctl show ctxagent.target\n"})
+	reached(t, r)
+	if got := receiptOf(t, r, "prolog"); got.Outcome != "no-media" || !strings.Contains(got.Error, "still being probed after 5s") {
+		t.Errorf("prolog: %+v; want no media, since the drive was still being probed", got)
+	}
+	if got := receiptOf(t, r, "epilog"); got.Outcome != "late" || got.ExitCode != 4 || got.Disc.Device != "/dev/sr0" || strings.Contains(r.Console(), "never") {
+		t.Errorf("epilog: %+v; want the disc reported as late, and not used", got)
+	}
+	if state := r.Properties("ctxagent.target")["ActiveState"]; state != "inactive" {
+		t.Errorf("ctxagent.target is %q; want inactive", state)
+	}
+}
+
 // patient is the default policy with a longer wait: in emulation a boot is slow.
 func patient(t *testing.T) File {
 	t.Helper()

@@ -20,6 +20,7 @@ cd /run/daemons
 mkdir lower top root
 mount -t tmpfs -o size=200m top top
 mkdir top/upper top/work
+udevadm settle # the disk
 mount -o ro /dev/vda lower
 mount -t overlay -o lowerdir=lower,upperdir=top/upper,workdir=top/work overlay root
 chmod 1777 root/tmp

@@ -48,8 +48,14 @@ func TestSiteGuideBoots(t *testing.T) {
 	if !slices.Contains(options, "-device") {
 		t.Fatalf("the guide's options are %q", options)
 	}
-	r := boot(t, Config{Image: image, Devices: options, Payload: []File{Route("10.0.2.2")}})
+	r := boot(t, Config{Image: image, Devices: options, Payload: []File{Route("10.0.2.2")}, Report: `
+for i in 1 2 3 4 5 6 7 8 9 10; do systemctl is-active --quiet slurmd && break; sleep 0.5; done
+file active systemctl is-active rsyslog prometheus-node-exporter munge slurmd
+` + DefaultReport})
 	reached(t, r)
+	if active := string(r.Files["active"]); active != "active\nactive\nactive\nactive\n" {
+		t.Errorf("rsyslog, node_exporter, munge and slurmd are %q; want each active", active)
+	}
 	for _, stage := range []string{"prolog", "epilog"} {
 		if got := receiptOf(t, r, stage); got.Outcome != "applied" || got.Disc.Device != "/dev/sr0" {
 			t.Errorf("%s: %s from %s: %s; want applied from /dev/sr0", stage, got.Outcome, got.Disc.Device, got.Error)

@@ -29,6 +29,8 @@ ReturnToService=2
 NodeName=$node NodeAddr=$CTX_ADDRESS CPUs=$cpus RealMemory=$memory State=UNKNOWN
 PartitionName=main Nodes=$node Default=YES State=UP
 END
+# Without this slurmd asks systemd by D-Bus for its cgroup, and ends where there is none.
+printf 'CgroupPlugin=cgroup/v2\nIgnoreSystemd=yes\n' >/etc/slurm/cgroup.conf
 systemctl enable slurmd
 systemctl restart slurmd
 echo "$node ($CTX_ADDRESS) joins the cluster $SITE_CLUSTER"
