@@ -6,6 +6,8 @@ if [ -s "$CONTEXT_DIR/munge.key" ]; then
 	chmod 0400 /etc/munge/munge.key
 	if id munge >/dev/null 2>&1; then
 		chown munge:munge /etc/munge/munge.key
+	else
+		echo "this image has no user munge: is the package munge installed?"
 	fi
 	systemctl restart munge
 else
