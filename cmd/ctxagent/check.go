@@ -34,6 +34,7 @@ type checking struct {
 	json, lintOnly, network bool
 	media                   list
 
+	part   string         // of a disk image, the root
 	mirror *stages.Mirror // in a user namespace
 	cannot error          // why nothing can be confined
 }
@@ -48,14 +49,22 @@ func parseCheck(args []string) (*checking, error) {
 	fs.BoolVar(&c.lintOnly, "lint", false, "")
 	fs.BoolVar(&c.network, "network", false, "")
 	fs.Var(&c.media, "media", "")
-	if err := parse(fs, args, 0, 1); err != nil {
+	if err := parse(fs, args, 0, 1000); err != nil {
 		return nil, err
+	}
+	if fs.NArg() > 1 {
+		return nil, fmt.Errorf("%w: check takes one disc; to ask about several drives, give each by --media", errUsage)
 	}
 	if fs.NArg() == 1 {
 		c.media = append(c.media, fs.Arg(0))
 	}
 	if len(c.media) == 0 {
 		return nil, fmt.Errorf("%w: check: which disc or directory?", errUsage)
+	}
+	for _, m := range c.media {
+		if _, err := os.Stat(m); errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%w: check: there is no such file or directory: %q", errUsage, m)
+		}
 	}
 	return c, nil
 }
@@ -67,13 +76,14 @@ func check(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, release, err := rootOf(ctx, c.root)
+	root, err := rootOf(ctx, c.root)
 	if err != nil {
-		return &exitError{2, err}
+		return err
 	}
-	defer func() { err = errors.Join(err, release()) }() // after the root is closed
+	defer func() { err = errors.Join(err, root.release()) }() // after the root is closed
+	c.part = root.part
 	if os.Geteuid() != 0 && !c.lintOnly {
-		status, why := checkUnprivileged(ctx, dir, args)
+		status, why := checkUnprivileged(ctx, root.path, args)
 		if status != 0 {
 			return &exitError{status: status}
 		}
@@ -82,7 +92,7 @@ func check(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		}
 		c.cannot = why
 	}
-	return c.against(ctx, dir, stdout)
+	return c.against(ctx, root.path, stdout)
 }
 
 // against checks a disc against the root dir.
@@ -99,6 +109,9 @@ func (c *checking) against(ctx context.Context, dir string, stdout io.Writer) er
 	m := &stages.Machine{Root: root, RootPath: path, Policy: p, Rehearse: true, Mirror: c.mirror, Cannot: c.cannot}
 	if c.mirror != nil {
 		path = c.mirror.Of
+	}
+	if c.part != "" { // where it is mounted tells nobody anything
+		path = c.root + ", " + c.part
 	}
 	if !c.json && !c.lintOnly {
 		if _, err := fmt.Fprintf(stdout, "rehearsal against the root %s, with the policy %s (digest %.16s…); nothing is applied\n", path, p.Name(), p.Digest()); err != nil {

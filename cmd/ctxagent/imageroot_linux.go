@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,26 +20,40 @@ import (
 	"github.com/ctxagent/ctxagent/internal/qcow2"
 )
 
+// rootDir is the directory for a --root.
+type rootDir struct {
+	path    string
+	part    string // of a disk image; "" for a directory
+	release func() error
+}
+
 // rootOf gives the directory for --root: a directory as it is, or the root file
 // system of a disk image, mounted read-only until release is called.
-func rootOf(ctx context.Context, name string) (dir string, release func() error, err error) {
+func rootOf(ctx context.Context, name string) (rootDir, error) {
 	info, err := os.Stat(name)
 	if err != nil || info.IsDir() {
-		return name, func() error { return nil }, err
+		return rootDir{path: name, release: func() error { return nil }}, usageError(err)
 	}
 	if os.Geteuid() != 0 {
-		return "", nil, fmt.Errorf("%s is a disk image, and only root can mount one: run this with sudo, or unpack its root (guestfish, or 7z) and give the directory", name)
+		return rootDir{}, &exitError{6, fmt.Errorf("%s is a disk image, and only root can mount one: run this with sudo, or unpack its root (guestfish, or 7z) and give the directory", name)}
 	}
 	scratch, err := os.MkdirTemp("", "ctxagent-image-") // not /run: an image may not fit into memory
 	if err != nil {
-		return "", nil, err
+		return rootDir{}, usageError(err)
 	}
 	im := &imageRoot{scratch: scratch}
-	dir, err = im.open(ctx, name)
+	dir, part, err := im.open(ctx, name)
 	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("%s: %w", name, err), im.close())
+		return rootDir{}, usageError(errors.Join(fmt.Errorf("%s: %w", name, err), im.close()))
 	}
-	return dir, im.close, nil
+	return rootDir{path: dir, part: part, release: im.close}, nil
+}
+
+func usageError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{2, err}
 }
 
 // imageRoot is what is mounted of a disk image.
@@ -66,28 +81,28 @@ func unmount(at string) error {
 }
 
 // open finds the one file system of the image that is a root.
-func (im *imageRoot) open(ctx context.Context, name string) (string, error) {
+func (im *imageRoot) open(ctx context.Context, name string) (dir, part string, err error) {
 	raw, err := im.raw(ctx, name)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	list, err := parts(raw)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	var tried []string
 	for i, p := range list {
 		at := filepath.Join(im.scratch, strconv.Itoa(i))
 		why, err := im.try(raw, p, at)
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
 		if why == "" {
-			return at, nil
+			return at, p.name, nil
 		}
 		tried = append(tried, p.name+": "+why)
 	}
-	return "", fmt.Errorf("no root file system of type ext4, xfs or btrfs is in this image (%s): unpack it and give the directory", strings.Join(tried, "; "))
+	return "", "", fmt.Errorf("no root file system of type ext4, xfs or btrfs is in this image (%s): unpack it and give the directory", strings.Join(tried, "; "))
 }
 
 // try mounts a part; why tells that it is no root.
@@ -120,7 +135,10 @@ func (im *imageRoot) raw(ctx context.Context, name string) (_ string, err error)
 	defer func() { err = errors.Join(err, f.Close()) }()
 	q, err := qcow2.Open(f)
 	if errors.Is(err, qcow2.ErrNotQCOW2) {
-		return name, nil
+		return name, otherFormat(f, name)
+	}
+	if errors.Is(err, qcow2.ErrElsewhere) {
+		return "", fmt.Errorf("%w: make it stand alone with `%s`", err, convert(name, "-alone.qcow2"))
 	}
 	if err != nil {
 		return "", err
@@ -134,6 +152,26 @@ func (im *imageRoot) raw(ctx context.Context, name string) (_ string, err error)
 		return "", err
 	}
 	return out.Name(), q.WriteTo(ctx, out)
+}
+
+// otherFormat names the format of an image that is not read, if it has one.
+func otherFormat(r io.ReaderAt, name string) error {
+	head := make([]byte, 32)
+	n, err := r.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	for _, f := range []struct{ magic, name string }{{"KDMV", "VMDK"}, {"# Disk DescriptorFile", "VMDK"}, {"vhdxfile", "VHDX"}} {
+		if strings.HasPrefix(string(head[:n]), f.magic) {
+			return fmt.Errorf("this looks like %s; raw and qcow2 are read: `%s`", f.name, convert(name, ".qcow2"))
+		}
+	}
+	return nil
+}
+
+// convert is the command that makes an image one that is read.
+func convert(name, suffix string) string {
+	return "qemu-img convert -O qcow2 " + shellWord(name) + " " + shellWord(strings.TrimSuffix(name, filepath.Ext(name))+suffix)
 }
 
 // part is a stretch of an image that may hold a file system.

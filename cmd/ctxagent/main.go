@@ -29,8 +29,8 @@ const usage = `ctxagent runs a site's context disc in this image, and nothing bu
         run one stage: units do this at boot
   ctxagent run epilog --explain [--root DIR]
         is the network up, and why or why not? Runs nothing
-  ctxagent check [--root DIR|IMAGE] [--policy FILE] [--network] [--lint]
-                 [--json] [--sarif FILE] [--media PATH]… DISC|DIR
+  ctxagent check [--root DIR|IMAGE] [--policy FILE] [--lint] [--json]
+                 [--sarif FILE] [--network] [--media FILE]… [DISC|DIR]
         read the scripts, then rehearse both stages and say what they would
         change; applies nothing
   ctxagent init [--syslog rsyslog] [--monitoring node_exporter] [--batch SYSTEM]

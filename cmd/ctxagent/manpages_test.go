@@ -21,10 +21,18 @@ func manPage(c command) string {
 	fmt.Fprintf(&b, ".\\\" SPDX-License-Identifier: Apache-2.0\n.\\\" Made from cmd/ctxagent/commands.go: go test ./cmd/ctxagent -run ManPages -update\n")
 	fmt.Fprintf(&b, ".Dd November 22, 2026\n.Dt %s 1\n.Os\n.Sh NAME\n.Nm %s\n.Nd %s\n.Sh SYNOPSIS\n.Nm ctxagent %s\n", strings.ToUpper(name), name, mdoc(c.summary), c.name)
 	for _, f := range c.flags {
+		if f.repeats() {
+			fmt.Fprintf(&b, ".Oo %s Oc ...\n", manFlag(f))
+			continue
+		}
 		fmt.Fprintf(&b, ".Op %s\n", manFlag(f))
 	}
 	for w := range strings.FieldsSeq(c.words) {
-		fmt.Fprintf(&b, ".Ar %s\n", strings.ReplaceAll(mdoc(w), "|", " | "))
+		macro := "Ar"
+		if optional := strings.Trim(w, "[]"); optional != w {
+			macro, w = "Op Ar", optional
+		}
+		fmt.Fprintf(&b, ".%s %s\n", macro, strings.ReplaceAll(mdoc(w), "|", " | "))
 	}
 	fmt.Fprintf(&b, ".Sh DESCRIPTION\n%s\n", manSentence(c.summary))
 	if c.about != "" {

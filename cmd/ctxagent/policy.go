@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/ctxagent/ctxagent/dist"
@@ -112,6 +113,11 @@ func policyExplain(args []string, stdout io.Writer) error {
 	asJSON := fs.Bool("json", false, "")
 	if err := parse(fs, args, 1, 1000); err != nil {
 		return err
+	}
+	for _, name := range fs.Args() {
+		if !path.IsAbs(name) {
+			return fmt.Errorf("%w: policy explain: %q is no path from the root: begin it with a slash (`ctxagent policy show` has the units)", errUsage, name)
+		}
 	}
 	root, _, err := openRoot(*rootDir)
 	if err != nil {

@@ -39,6 +39,9 @@ type Image struct {
 	l1          []uint64
 }
 
+// ErrElsewhere tells that an image cannot be read alone.
+var ErrElsewhere = errors.New("what lies in another file is not read")
+
 // Open reads the header and the L1 table.
 func Open(r io.ReaderAt) (*Image, error) {
 	h := make([]byte, headerSize)
@@ -80,7 +83,7 @@ func (im *Image) check(h []byte) error {
 	case im.version != 2 && im.version != 3:
 		return fmt.Errorf("qcow2: version %d; 2 and 3 are known", im.version)
 	case binary.BigEndian.Uint64(h[8:]) != 0:
-		return errors.New("qcow2: the image has a backing file, and what lies there is not read: make it stand alone with `qemu-img convert -O qcow2`")
+		return fmt.Errorf("qcow2: the image has a backing file: %w", ErrElsewhere)
 	case binary.BigEndian.Uint32(h[32:]) != 0:
 		return errors.New("qcow2: the image is encrypted")
 	case im.clusterBits < 9 || im.clusterBits > 21:
@@ -93,7 +96,7 @@ func (im *Image) check(h []byte) error {
 	}
 	switch features := binary.BigEndian.Uint64(h[72:]); {
 	case features&4 != 0:
-		return errors.New("qcow2: the image's data lies in another file, which is not read: make it stand alone with `qemu-img convert -O qcow2`")
+		return fmt.Errorf("qcow2: the image's data is not in it: %w", ErrElsewhere)
 	case features&2 != 0:
 		return errors.New("qcow2: the image is marked as corrupt: see `qemu-img check`")
 	case features&^9 != 0:
