@@ -125,19 +125,32 @@ func TestBadInput(t *testing.T) {
 // TestAdviceCanBePasted runs the command that the message about CR LF prints.
 func TestAdviceCanBePasted(t *testing.T) {
 	root := busyboxRoot(t)
-	dir := write(t, t.TempDir(), map[string]string{"prolog.sh": strings.ReplaceAll(goodScript, "\n", "\r\n")})
+	top := t.TempDir()
+	dir := write(t, filepath.Join(top, "a disc"), map[string]string{"prolog.sh": strings.ReplaceAll(goodScript, "\n", "\r\n")})
 	_, rest, _ := strings.Cut(ctxagent(t, "check", "--root", root, dir).stdout, "`")
 	command, _, ok := strings.Cut(rest, "`")
 	if !ok {
 		t.Fatal("the message has no command")
 	}
 	cmd := exec.Command("sh", "-c", command)
-	cmd.Dir = dir
+	cmd.Dir = top
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", command, err, out)
 	}
 	if r := ctxagent(t, "check", "--root", root, dir); r.status != 0 {
 		t.Errorf("after %q: exit status %d:\n%s", command, r.status, r.stdout)
+	}
+}
+
+// TestNoScripts: a directory without scripts is called one, and scripts that lie one
+// level down are named.
+func TestNoScripts(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"files/Prolog.sh": goodScript})
+	r := ctxagent(t, "check", "--root", busyboxRoot(t), dir)
+	for _, want := range []string{"the directory " + dir + " has neither prolog.sh nor epilog.sh", `"files/Prolog.sh" is there: it has to be in the root directory`} {
+		if r.status != 4 || !strings.Contains(r.stdout, want) {
+			t.Errorf("exit status %d; want 4 and %q:\n%s%s", r.status, want, r.stdout, r.stderr)
+		}
 	}
 }
 

@@ -290,6 +290,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"policy", "diff", "default", "../../dist/policy.yaml"}, 0, ""},
 		{[]string{"policy", "diff", "default", filepath.Join(bad, "p.yaml")}, 2, "version is 7"},
 		{[]string{"policy", "schema"}, 0, "additionalProperties"},
+		{[]string{"doctor", "--root", filepath.Join(bad, "p.yaml")}, 2, "doctor looks at directories"},
 		{[]string{"pack", "x"}, 2, "where to"},
 		{[]string{"version"}, 0, "ctxagent"},
 	} {

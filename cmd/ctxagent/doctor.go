@@ -25,6 +25,9 @@ func doctorCommand(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := parse(flags, args, 0, 0); err != nil {
 		return err
 	}
+	if info, err := os.Stat(*rootDir); err == nil && !info.IsDir() {
+		return &exitError{2, fmt.Errorf("%s is a file, and doctor looks at directories: unpack the image, or mount it (guestmount --ro), and give the directory", *rootDir)}
+	}
 	root, path, err := openRoot(*rootDir)
 	if err != nil {
 		return &exitError{2, err}

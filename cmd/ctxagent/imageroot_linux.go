@@ -18,6 +18,7 @@ import (
 
 	"github.com/ctxagent/ctxagent/internal/partition"
 	"github.com/ctxagent/ctxagent/internal/qcow2"
+	"github.com/ctxagent/ctxagent/internal/report"
 )
 
 // rootDir is the directory for a --root.
@@ -171,7 +172,7 @@ func otherFormat(r io.ReaderAt, name string) error {
 
 // convert is the command that makes an image one that is read.
 func convert(name, suffix string) string {
-	return "qemu-img convert -O qcow2 " + shellWord(name) + " " + shellWord(strings.TrimSuffix(name, filepath.Ext(name))+suffix)
+	return "qemu-img convert -O qcow2 " + report.ShellWord(name) + " " + report.ShellWord(strings.TrimSuffix(name, filepath.Ext(name))+suffix)
 }
 
 // part is a stretch of an image that may hold a file system.

@@ -41,7 +41,12 @@ type fileDiff struct {
 
 // lint reads the disc's scripts, in files, before they are run.
 func (o *observed) lint(files fs.FS, p *policy.Policy, d *cdrom.Disc) (err error) {
+	dir := ""
+	if d.Flavour == "directory" && d.Contract == "hepix" {
+		dir = d.Device
+	}
 	o.Findings, err = lint.Disc(files, lint.Options{
+		Dir:     dir,
 		Refused: func(name string) string { return p.Explain(name).Always },
 		Modes:   (d.Flavour == "directory" || d.Flavour == "rock ridge") && d.Contract == "hepix", // vendor data has none
 	})

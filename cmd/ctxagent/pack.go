@@ -63,7 +63,7 @@ func pack(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return &exitError{2, err}
 	}
 	defer dir.Close()
-	t, err := surveyTree(dir.FS(), p, *label)
+	t, err := surveyTree(flags.Arg(0), dir.FS(), p, *label)
 	if err != nil {
 		return fmt.Errorf("%s: %w", flags.Arg(0), err)
 	}
@@ -147,7 +147,7 @@ var scriptNames = []string{"prolog.sh", "epilog.sh", "init.sh"}
 
 // surveyTree refuses what a guest would: too much, no script or two of one name,
 // a script that is none.
-func surveyTree(tree fs.FS, p *policy.Policy, label string) (surveyed, error) {
+func surveyTree(dir string, tree fs.FS, p *policy.Policy, label string) (surveyed, error) {
 	var t surveyed
 	unusable := func(format string, a ...any) error {
 		return &exitError{report.Unusable.ExitCode(), fmt.Errorf(format, a...)}
@@ -179,11 +179,11 @@ func surveyTree(tree fs.FS, p *policy.Policy, label string) (surveyed, error) {
 	if err != nil {
 		return t, err
 	}
-	t.warnings, err = surveyScripts(tree)
+	t.warnings, err = surveyScripts(dir, tree)
 	return t, err
 }
 
-func surveyScripts(tree fs.FS) (warnings []string, err error) {
+func surveyScripts(dir string, tree fs.FS) (warnings []string, err error) {
 	entries, err := fs.ReadDir(tree, ".")
 	if err != nil {
 		return nil, err
@@ -207,7 +207,7 @@ func surveyScripts(tree fs.FS) (warnings []string, err error) {
 			if err != nil {
 				return nil, err
 			}
-			notes, err := stages.Examine(e.Name(), text)
+			notes, err := stages.Examine(dir, e.Name(), text)
 			if err != nil {
 				return nil, err
 			}

@@ -61,6 +61,9 @@ func (f Finder) contexts(file string, partitions bool) ([]*medium, string, error
 	var notes []string
 	for i, m := range media {
 		note, err := f.recognise(m)
+		if note != "" && m.contract == "" && len(f.Named) > 0 { // somebody at a desk can use more words
+			note += deeper(m.tree, f.MaxFiles)
+		}
 		switch {
 		case err != nil:
 			return nil, "", errors.Join(err, closeAll(found), closeAll(media[i:]))
@@ -107,6 +110,33 @@ func (f Finder) recognise(m *medium) (note string, err error) {
 	return "", nil
 }
 
+// deeper names a stage's script one level below the root directory, where nobody
+// looks for it. It looks into at most limit directories.
+func deeper(tree fs.FS, limit int) string {
+	top, err := fs.ReadDir(tree, ".")
+	if err != nil {
+		return ""
+	}
+	for _, d := range top {
+		if !d.IsDir() {
+			continue
+		}
+		if limit--; limit < 0 {
+			return ""
+		}
+		below, err := fs.ReadDir(tree, d.Name())
+		if err != nil {
+			continue
+		}
+		for _, e := range below {
+			if e.Type().IsRegular() && (sameName(e.Name(), "prolog.sh") || sameName(e.Name(), "epilog.sh")) {
+				return fmt.Sprintf("; %q is there: it has to be in the root directory", d.Name()+"/"+e.Name())
+			}
+		}
+	}
+	return ""
+}
+
 // vendorData puts the site's half of a config drive in the place of a medium's
 // tree. A directory, which has no label, may stand for a drive.
 func (f Finder) vendorData(m *medium) (note string, err error) {
@@ -118,8 +148,11 @@ func (f Finder) vendorData(m *medium) (note string, err error) {
 	case err != nil:
 		return "", err
 	case tree == nil:
-		return fmt.Sprintf("a %s disc labelled %q with neither prolog.sh nor epilog.sh in its root directory, nor a key %q in the vendor data of OpenStack",
-			m.flavour, m.label, vendordata.Key), nil
+		what := fmt.Sprintf("a %s disc labelled %q with", m.flavour, m.label)
+		if m.flavour == flavourDirectory {
+			what = fmt.Sprintf("the directory %s has", m.device)
+		}
+		return fmt.Sprintf("%s neither prolog.sh nor epilog.sh in its root directory, nor a key %q in the vendor data of OpenStack", what, vendordata.Key), nil
 	}
 	m.contract, m.tree = openStack, tree
 	return "", nil

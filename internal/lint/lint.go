@@ -64,6 +64,8 @@ type Options struct {
 	Refused func(path string) string
 	// Modes tells that the disc keeps modes: a directory, or Rock Ridge.
 	Modes bool
+	// Dir is the disc's, if it is a directory of this machine: commands name files in it.
+	Dir string
 }
 
 const (

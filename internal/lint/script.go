@@ -31,7 +31,7 @@ func (l *linter) script(name string) error {
 		text = text[3:]
 	}
 	if i := bytes.Index(text, []byte("\r\n")); i >= 0 {
-		l.add(name, 1+bytes.Count(text[:i], []byte("\n")), 0, "crlf", severity, "the line ends with CR LF: convert the file with `sed -i 's/\\r$//' %s`", name)
+		l.add(name, 1+bytes.Count(text[:i], []byte("\n")), 0, "crlf", severity, "the line ends with CR LF: convert the file with `sed -i 's/\\r$//' %s`", l.typed(name))
 		text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 	}
 	dialect, ok := l.dialect(name, text)
@@ -43,6 +43,15 @@ func (l *linter) script(name string) error {
 		syntax.Walk(f, w.visit)
 	}
 	return nil
+}
+
+// typed is a file of the disc as a reader pastes it into a shell.
+func (l *linter) typed(name string) string {
+	name = path.Join(l.Dir, name)
+	if q, err := syntax.Quote(name, syntax.LangBash); err == nil {
+		return q
+	}
+	return name
 }
 
 // dialect is the language that the first line names; false for one that is no

@@ -13,6 +13,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/ctxagent/ctxagent/internal/report"
 )
 
 // maxScript is how long a script may be, in bytes.
@@ -21,6 +23,7 @@ const maxScript = 1 << 20
 // script is a stage's script, ready to be run.
 type script struct {
 	name     string // inside the context directory
+	file     string // as a reader at a desk types it, or name
 	digest   string // hex SHA-256
 	text     []byte
 	command  []string
@@ -40,7 +43,10 @@ func load(c Context, stage string) (*script, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(b)
-	s := &script{name: name, digest: hex.EncodeToString(sum[:]), text: b}
+	s := &script{name: name, file: name, digest: hex.EncodeToString(sum[:]), text: b}
+	if c.Disc.Flavour == "directory" && c.Disc.Contract == "hepix" {
+		s.file = path.Join(c.Disc.Device, name)
+	}
 	if err := s.interpret(b); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -98,7 +104,7 @@ func (s *script) interpret(b []byte) error {
 		return errors.New("it begins with a byte order mark: save it as UTF-8 without one")
 	case bytes.Contains(b, []byte("\r\n")):
 		line := bytes.Count(b[:bytes.Index(b, []byte("\r\n"))], []byte("\n")) + 1
-		return fmt.Errorf("line %d ends with CR LF, as on Windows: convert it with `sed -i 's/\\r$//' %s`", line, s.name)
+		return fmt.Errorf("line %d ends with CR LF, as on Windows: convert it with `sed -i 's/\\r$//' %s`", line, report.ShellWord(s.file))
 	case bytes.IndexByte(b, 0) >= 0:
 		return errors.New("it has a NUL byte: a stage's script is text")
 	}

@@ -82,7 +82,7 @@ func TestInterpretRefuses(t *testing.T) {
 		{"env with an option", "#!/usr/bin/env -i\n", "names no interpreter"},
 		{"env with a variable", "#!/usr/bin/env A=b\n", "names no interpreter"},
 	} {
-		s := &script{name: "prolog.sh"}
+		s := &script{name: "prolog.sh", file: "prolog.sh"}
 		if err := s.interpret([]byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) || s.command != nil {
 			t.Errorf("%s: interpret(%q) = %v, command %q; want an error with %q", tt.name, tt.text, err, s.command, tt.want)
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package report
 
 import (
 	"regexp"
@@ -9,8 +9,8 @@ import (
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,][A-Za-z0-9_./:@%+,=-]*$`)
 
-// shellWord is a name as a reader pastes it into a shell.
-func shellWord(name string) string {
+// ShellWord is a name as a reader pastes it into a shell.
+func ShellWord(name string) string {
 	if plainWord.MatchString(name) {
 		return name
 	}
