@@ -122,6 +122,9 @@ func (c *checking) against(ctx context.Context, dir string, stdout io.Writer) er
 		m.Local = netwait.Local
 	}
 	seen := &observed{lintOnly: c.lintOnly}
+	if f, ok := stdout.(*os.File); ok && !c.json && isTerminal(f) {
+		seen.terminal = f
+	}
 	receipts, err := rehearse(ctx, m, c.media, seen)
 	if err != nil {
 		return err
@@ -198,7 +201,9 @@ func rehearse(ctx context.Context, m *stages.Machine, media []string, seen *obse
 		if stage == stages.Epilog {
 			r.Network = &rehearsedNetwork
 		}
+		done := seen.patience(stages.ScriptOf(d.Script, stage), time.Duration(p.Limits.Deadline), 10*time.Second)
 		m.Run(ctx, c, r)
+		done()
 		r.Durations["total"] = time.Since(began).Milliseconds()
 		r.Clock.EndedMonotonic = stages.Monotonic()
 		out = append(out, r)

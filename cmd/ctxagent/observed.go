@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ctxagent/ctxagent/internal/cdrom"
 	"github.com/ctxagent/ctxagent/internal/lint"
@@ -28,6 +29,7 @@ import (
 // desk may see them, a log may not.
 type observed struct {
 	lintOnly bool
+	terminal io.Writer // where somebody waits; nil if nobody does
 	Findings []lint.Finding
 	Diffs    []fileDiff
 }
@@ -51,6 +53,24 @@ func (o *observed) lint(files fs.FS, p *policy.Policy, d *cdrom.Disc) (err error
 		Modes:   (d.Flavour == "directory" || d.Flavour == "rock ridge") && d.Contract == "hepix", // vendor data has none
 	})
 	return err
+}
+
+// patience tells who waits that a script still runs, once after a while. It ends
+// with done.
+func (o *observed) patience(script string, deadline, after time.Duration) (done func()) {
+	if o.terminal == nil || script == "" {
+		return func() {}
+	}
+	told := make(chan struct{})
+	t := time.AfterFunc(after, func() {
+		defer close(told)
+		fmt.Fprintf(o.terminal, "%s still runs: limits.deadline is %v, Ctrl-C ends it\n", report.OneLine(script), deadline)
+	})
+	return func() {
+		if !t.Stop() {
+			<-told
+		}
+	}
 }
 
 // maxDiff is how long a file may be to be shown, in bytes.

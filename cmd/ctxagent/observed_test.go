@@ -3,11 +3,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // siteScript writes a public file, changes one, and puts a key where only root
@@ -106,4 +109,25 @@ func TestCheckLints(t *testing.T) {
 			t.Errorf("--lint: exit status %d; want %d, and no rehearsal:\n%s", r.status, want, r.stdout)
 		}
 	}
+}
+
+// TestPatience: who waits at a terminal is told once, and nobody else.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		done := (&observed{terminal: &out}).patience("prolog.sh", 5*time.Minute, 10*time.Second)
+		time.Sleep(time.Minute)
+		done()
+		if want := "prolog.sh still runs: limits.deadline is 5m0s, Ctrl-C ends it\n"; out.String() != want {
+			t.Errorf("after a minute: %q; want %q", out.String(), want)
+		}
+		done = (&observed{terminal: &out}).patience("epilog.sh", 5*time.Minute, 10*time.Second)
+		time.Sleep(9 * time.Second)
+		done()
+		(&observed{}).patience("epilog.sh", 5*time.Minute, 0)()
+		time.Sleep(time.Minute)
+		if strings.Contains(out.String(), "epilog") {
+			t.Errorf("a script of nine seconds, or no terminal: %q", out.String())
+		}
+	})
 }
