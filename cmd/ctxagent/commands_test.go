@@ -166,7 +166,7 @@ words=(${(s: :)1}); CURRENT=$#words; PREFIX=$words[-1]; . $2`
 		"ctxagent policy explain -": {"(- *)--help[say more of it, with examples]", "--json[print for programs]"},
 		"ctxagent run -": {"*--media[an ISO file, a directory or a device, instead of searching; may be repeated]:file:_files", "*:word:(prolog epilog)",
 			"--root[the root to act on; / if it is left out]:directory:_files -/"},
-		"ctxagent check -": {"*--media[a disc; more than one is what a guest would refuse]:file:_files", "--root[the root to act on, a directory or a disk image; / if it is left out]:file:_files"},
+		"ctxagent check -": {"*--media[a drive with a disc; may be repeated, for a guest with several, and DISC is one more]:file:_files", "--root[the root to act on, a directory or a disk image; / if it is left out]:file:_files"},
 		"ctxagent seal -":  {"*--with[a mount point inside the root whose file system belongs to the image, too; may be repeated]:directory:_files -/"},
 	} {
 		out, err := exec.Command("zsh", "-fc", told, "zsh", line, file).CombinedOutput()
