@@ -130,7 +130,7 @@ func (s *Server) open(rel string, flags uint64) (int, error) {
 
 func (s *Server) beneath(rel string, flags uint64) (int, error) {
 	return unix.Openat2(s.root, rel, &unix.OpenHow{
-		Flags: flags | unix.O_CLOEXEC | unix.O_NOFOLLOW, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+		Flags: flags | unix.O_CLOEXEC | unix.O_NOFOLLOW, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
 	})
 }
 

@@ -246,7 +246,7 @@ func (s *Server) read(body []byte) ([]byte, error) {
 	if !ok {
 		return nil, nil // an empty one
 	}
-	b := make([]byte, min(in.Size, 1<<20))
+	b := make([]byte, in.Size)
 	n, err := f.ReadAt(b, int64(in.Offset))
 	if errors.Is(err, io.EOF) {
 		err = nil
