@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -73,6 +74,17 @@ var probes = map[string]func(arg string) error{
 			_ = unix.Sethostname([]byte("x"))
 		}
 		return err
+	},
+	// raw makes calls, given as their number and four arguments, however they end.
+	"raw": func(arg string) error {
+		for one := range strings.SplitSeq(arg, ";") {
+			var nr, a, b, c, d uintptr
+			if _, err := fmt.Sscanf(one, "%d %d %d %d %d", &nr, &a, &b, &c, &d); err != nil {
+				return err
+			}
+			_, _, _ = unix.RawSyscall6(nr, a, b, c, d, 0, 0)
+		}
+		return nil
 	},
 	"nofile": func(string) error { return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 100, Max: 100}) },
 	"read":   func(arg string) error { _, err := os.ReadFile(arg); return err },
