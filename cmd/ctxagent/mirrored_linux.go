@@ -33,6 +33,9 @@ func awaitNamespace(args []string) error {
 // checkInNamespace is check in the second process.
 func checkInNamespace(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	unix.CloseOnExec(namespaceFD)
+	if err := dieWithFirst(); err != nil {
+		return err
+	}
 	c, err := parseCheck(args)
 	if err != nil {
 		return err
@@ -54,6 +57,13 @@ func checkInNamespace(ctx context.Context, args []string, stdout io.Writer) (err
 	defer func() { err = errors.Join(err, release()) }()
 	c.mirror = &stages.Mirror{Of: of, Unread: first.unread, Foreign: first.foreign}
 	return c.against(ctx, dir, stdout)
+}
+
+// dieWithFirst has the kernel end this process, whatever its script does, when the
+// first one is gone. That could not be asked for before: an execve(2) that makes a
+// process root undoes it. If the first is gone already, nothing can be sent to it.
+func dieWithFirst() error {
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
 }
 
 // mountMirror mounts what the first process serves, in a tmpfs of this namespace

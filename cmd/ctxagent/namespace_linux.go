@@ -45,7 +45,7 @@ type foreignQuestion struct{ Paths []string }
 // checkUnprivileged rehearses in a user namespace. If that cannot be made, why says
 // so and nothing has been printed.
 func checkUnprivileged(ctx context.Context, root string, args []string) (status int, why error) {
-	// PR_SET_PDEATHSIG, below, is the end of this thread.
+	// The second process ends with its parent (dieWithFirst), which is this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ours, theirs, err := packetPair()
@@ -58,7 +58,7 @@ func checkUnprivileged(ctx context.Context, root string, args []string) (status 
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS}
 	err = cmd.Start()
 	_ = theirs.Close()
 	if err != nil {

@@ -8,20 +8,27 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// asNobody runs the agent as nobody, in a mount namespace where setup, a piece of
-// shell, prepares the machine; /dev/fuse is there for everybody, as udev makes it.
-func asNobody(t *testing.T, setup string, args ...string) result {
+// nobody is the agent as nobody, in a mount namespace where setup, a piece of shell,
+// prepares the machine; /dev/fuse is there for everybody, as udev makes it.
+func nobody(t *testing.T, setup string, args ...string) *exec.Cmd {
 	t.Helper()
 	needRoot(t)
 	script := `mount -t tmpfs none /mnt && mknod -m 666 /mnt/fuse c 10 229 && mount --bind /mnt/fuse /dev/fuse; ` + setup + `
 exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`
+	return exec.CommandContext(t.Context(), "unshare", append([]string{"-m", "sh", "-euc", script, "sh", binary}, args...)...)
+}
+
+func asNobody(t *testing.T, setup string, args ...string) result {
+	t.Helper()
 	var out, errs strings.Builder
-	cmd := exec.CommandContext(t.Context(), "unshare", append([]string{"-m", "sh", "-euc", script, "sh", binary}, args...)...)
+	cmd := nobody(t, setup, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run() // its status is looked at
 	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
@@ -138,4 +145,67 @@ func withoutNamespaces(t *testing.T, args ...string) result {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run() // its status is looked at
 	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// TestCheckWithoutRootEndsWhole ends one of the two processes, in the middle of a
+// script: nothing is left of the rehearsal, and it does not pass for a verdict.
+func TestCheckWithoutRootEndsWhole(t *testing.T) {
+	root, disc := verdictRoot(t), t.TempDir()
+	write(t, disc, map[string]string{"prolog.sh": "busybox sh -c 'sleep 60; :' " + disc + "\n"})
+	readable(t, root, disc)
+	for _, tt := range []struct {
+		process string // of the command line
+		signal  syscall.Signal
+		status  int
+		says    string
+	}{
+		{"/ctxagent check ", syscall.SIGTERM, 1, "was ended because the agent was asked to end"},
+		{"/ctxagent check ", syscall.SIGKILL, -1, ""},
+		{checkMirrored, syscall.SIGKILL, 6, "signal: killed"},
+	} {
+		cmd := nobody(t, ":", "check", "--root", root, disc)
+		var out strings.Builder
+		cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &out, time.Second
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		awaitProcesses(t, disc, "sleep 60")
+		time.Sleep(500 * time.Millisecond) // it sleeps by now, and reads nothing any more
+		_ = syscall.Kill(awaitProcesses(t, disc, tt.process), tt.signal)
+		_ = cmd.Wait() // its status is looked at
+		if status := cmd.ProcessState.ExitCode(); status != tt.status || !strings.Contains(out.String(), tt.says) {
+			t.Errorf("%s, %v: exit status %d: %s; want %d, %q", tt.process, tt.signal, status, out.String(), tt.status, tt.says)
+		}
+		awaitProcesses(t, disc, "")
+	}
+}
+
+// awaitProcesses waits for a process whose command line names a path and has a text
+// besides, or, if that is "", until there is none; it gives the process.
+func awaitProcesses(t *testing.T, path, text string) int {
+	t.Helper()
+	left := map[int]string{}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(left)
+		for _, f := range files {
+			b, _ := os.ReadFile(f) // it may be gone
+			line := strings.ReplaceAll(string(b), "\x00", " ")
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+			if err != nil || !strings.Contains(line, path) {
+				continue
+			}
+			if left[pid] = line; text != "" && strings.Contains(line, text) && !strings.HasPrefix(line, "unshare ") {
+				return pid
+			}
+		}
+		if text == "" && len(left) == 0 {
+			return 0
+		}
+	}
+	t.Fatalf("after 20 seconds, want %q: there are the processes %v", text, left)
+	return 0
 }
