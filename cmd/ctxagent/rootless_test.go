@@ -4,6 +4,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,8 +48,10 @@ func readable(t *testing.T, dirs ...string) {
 	}
 }
 
-// subordinateIDs has nobody have what adduser gives a user (subuid(5)).
-const subordinateIDs = `echo nobody:200000:65536 >/mnt/subid; touch /etc/subuid /etc/subgid; mount --bind /mnt/subid /etc/subuid; mount --bind /mnt/subid /etc/subgid`
+// subordinateIDs has nobody have so many subordinate ids (subuid(5)).
+func subordinateIDs(uids, gids int) string {
+	return fmt.Sprintf(`echo nobody:200000:%d >/mnt/subuid; echo nobody:200000:%d >/mnt/subgid; touch /etc/subuid /etc/subgid; mount --bind /mnt/subuid /etc/subuid; mount --bind /mnt/subgid /etc/subgid`, uids, gids)
+}
 
 func receiptOf(t *testing.T, r result, stage string) (told, string) {
 	t.Helper()
@@ -67,8 +71,14 @@ func receiptOf(t *testing.T, r result, stage string) (told, string) {
 // user may not read or hand out makes it not known, by name.
 func TestCheckWithoutRoot(t *testing.T) {
 	root := verdictRoot(t)
-	write(t, root, map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\nmunge:x:105:105::/:/bin/false\n", "etc/group": "root:x:0:\nmunge:x:105:\n", "etc/secret": "s\n", "opt/condor/keep": ""})
-	if err := os.Chmod(filepath.Join(root, "etc/secret"), 0o600); err != nil {
+	write(t, root, map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\nmunge:x:105:105::/:/bin/false\n", "etc/group": "root:x:0:\nmunge:x:105:\n", "etc/secret": "s\n", "opt/condor/keep": "", "root/.ssh/id": "s\n"})
+	for i := range 400 { // whose names alone are more than a packet takes
+		name := filepath.Join(root, "etc/many", fmt.Sprint(strings.Repeat("n", 240), i))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Lchown(filepath.Join(root, "opt/condor/keep"), 105, 105), os.Chmod(filepath.Join(root, "etc/secret"), 0o600), os.Chmod(filepath.Join(root, "root"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	own := filepath.Join(t.TempDir(), "root")
@@ -77,6 +87,8 @@ func TestCheckWithoutRoot(t *testing.T) {
 	}
 	munge := "#!/bin/sh\nmkdir -p /etc/munge; cp munge.key /etc/munge/munge.key; chmod 400 /etc/munge/munge.key; chown munge:munge /etc/munge /etc/munge/munge.key\n"
 	readable(t, root, own)
+	adduser := subordinateIDs(65536, 65536) // as that gives a user
+	fails := func(tool string) string { return `; mount --bind /bin/false "$(command -v ` + tool + `)"` }
 	for _, tt := range []struct {
 		name, setup, root, script, notKnown string
 	}{
@@ -84,12 +96,21 @@ func TestCheckWithoutRoot(t *testing.T) {
 		{"own root", ":", own, goodScript + "echo x >>/etc/motd\n", ""},
 		{"account", ":", root, "echo x >>/etc/passwd; rm -r /etc/rsyslog.d; mkdir /etc/rsyslog.d\n", ""},
 		{"call", ":", root, "busybox mount -t tmpfs none /mnt || true; busybox mknod /etc/rsyslog.d/a b 8 0 || true\n", ""},
-		{"kernel", ":", root, "cat /proc/kcore /etc/shadow /root/.ssh/id; echo x >/proc/sys/kernel/core_pattern; echo x >/dev/null; busybox chmod 600 /dev/null; exit 3\n", ""},
-		{"chown", subordinateIDs, root, munge, ""},
-		{"chown, own root", subordinateIDs, own, munge, ""},
+		{"kernel", ":", root, "cat /proc/kcore /etc/shadow; echo x >/proc/sys/kernel/core_pattern; echo x >/dev/null; busybox chmod 600 /dev/null; exit 3\n", ""},
+		{"chown", adduser, root, munge, ""},
+		{"chown, own root", adduser, own, munge, ""},
 		{"chown, one id", ":", root, munge, "what this user namespace does not have: id 105"},
-		{"setuid, one id", ":", root, "busybox start-stop-daemon -S -c munge -x /bin/true\n", "what this user namespace does not have: "},
+		{"chown, newuidmap fails", adduser + fails("newuidmap"), root, munge, "what this user namespace does not have: id 105"},
+		{"chown, newgidmap fails", adduser + fails("newgidmap"), root, munge, "what this user namespace does not have: id 105"},
+		{"chown, few groups", subordinateIDs(65536, 104), root, munge, "what this user namespace does not have: id 105"},
+		{"chown, no group", subordinateIDs(65536, 0), root, munge, "what this user namespace does not have: id 105"},
+		{"last id", subordinateIDs(105, 105), root, munge + "echo x >>/opt/condor/keep\n", ""},
+		{"owner, one id", ":", root, "echo x >>/opt/condor/keep\n", "/opt/condor/keep, whose owner could not be shown"},
+		{"owner, few groups", subordinateIDs(65536, 104), root, "echo x >>/opt/condor/keep\n", "/opt/condor/keep, whose owner could not be shown"},
+		{"setuid, one id", ":", root, "busybox start-stop-daemon -S -c munge -x /bin/true\n", "what this user namespace does not have: supplementary groups"},
 		{"unreadable", ":", root, "cat /etc/secret\n", "what only root may read: /etc/secret"},
+		{"unreadable directory", ":", root, "cat /root/.ssh/id || true\n", "what only root may read: /root/.ssh"},
+		{"many unreadable", ":", root, "cat /etc/many/* || true\n", ", and 95 more"},
 		{"unreadable before", ":", root, "echo x >/etc/secret\n", "what only root may read: /etc/secret"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
