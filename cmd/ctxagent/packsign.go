@@ -32,15 +32,11 @@ func signTree(tree fs.FS, keyFile string) (fs.FS, string, error) {
 	if err != nil {
 		return nil, "", &exitError{2, fmt.Errorf("%s: %w", keyFile, err)}
 	}
-	signer, err := secret.Fingerprint()
-	if err != nil {
-		return nil, "", &exitError{2, fmt.Errorf("%s: %w", keyFile, err)}
-	}
 	manifest, err := manifestOf(tree)
 	if err != nil {
 		return nil, "", err
 	}
-	return withFiles{tree, []memoryFile{{"manifest", []byte(manifest)}, {"manifest.sig", secret.Sign([]byte(manifest))}}}, signer, nil
+	return withFiles{tree, []memoryFile{{"manifest", []byte(manifest)}, {"manifest.sig", secret.Sign([]byte(manifest))}}}, secret.Fingerprint(), nil
 }
 
 // manifestOf is what a guest will find on the image.

@@ -3,6 +3,7 @@
 package signature
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha512"
 	"encoding/pem"
@@ -16,7 +17,7 @@ import (
 // A Secret is a private key that signs.
 type Secret struct {
 	private ed25519.PrivateKey
-	public  []byte // in the wire format of SSH
+	public  ssh.PublicKey
 }
 
 // keyFile is a file of OpenSSH's own format (OpenSSH, PROTOCOL.key) behind its
@@ -60,17 +61,16 @@ func ParseSecret(file []byte) (*Secret, error) {
 	if p.Kind != ssh.KeyAlgoED25519 || len(p.Private) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("it is of the type %q: sign with an Ed25519 key (ssh-keygen -t ed25519)", p.Kind)
 	}
-	return &Secret{ed25519.PrivateKey(p.Private), f.Public}, nil
+	private := ed25519.NewKeyFromSeed(p.Private[:ed25519.SeedSize])
+	public, err := ssh.NewPublicKey(private.Public())
+	if err != nil || !bytes.Equal(public.Marshal(), f.Public) {
+		return nil, errors.New("its private half is not that of its public key: nobody would accept what it signs")
+	}
+	return &Secret{private, public}, nil
 }
 
 // Fingerprint is that of the public key, as ssh-keygen -l shows it.
-func (s *Secret) Fingerprint() (string, error) {
-	key, err := ssh.ParsePublicKey(s.public)
-	if err != nil {
-		return "", err
-	}
-	return ssh.FingerprintSHA256(key), nil
-}
+func (s *Secret) Fingerprint() string { return ssh.FingerprintSHA256(s.public) }
 
 // Sign signs a message as ssh-keygen -Y sign -n ctxagent does: the same bytes each
 // time.
@@ -78,7 +78,7 @@ func (s *Secret) Sign(message []byte) []byte {
 	const algorithm = "sha512"
 	digest := sha512.Sum512(message)
 	sig := ssh.Signature{Format: ssh.KeyAlgoED25519, Blob: ed25519.Sign(s.private, ssh.Marshal(signed{magic, Namespace, "", algorithm, string(digest[:])}))}
-	b := ssh.Marshal(blob{magic, 1, string(s.public), Namespace, "", algorithm, string(ssh.Marshal(sig))})
+	b := ssh.Marshal(blob{magic, 1, string(s.public.Marshal()), Namespace, "", algorithm, string(ssh.Marshal(sig))})
 	return pem.EncodeToMemory(&pem.Block{Type: "SSH SIGNATURE", Bytes: b})
 }
 
