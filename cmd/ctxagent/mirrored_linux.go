@@ -112,11 +112,7 @@ func (f firstProcess) unread() ([]string, error) { return f.ask([]byte(askUnread
 // foreign asks in packets that a socket takes.
 func (f firstProcess) foreign(paths []string) (string, error) {
 	for len(paths) > 0 {
-		n, size := 0, 0
-		for n < len(paths) && (n == 0 || size+6*len(paths[n]) < mostPacket/2) { // JSON takes up to six bytes for one
-			size += 6 * len(paths[n])
-			n++
-		}
+		n := fits(paths)
 		q, err := json.Marshal(foreignQuestion{paths[:n]})
 		if err != nil {
 			return "", err
@@ -131,6 +127,9 @@ func (f firstProcess) foreign(paths []string) (string, error) {
 }
 
 func (f firstProcess) ask(question []byte) ([]string, error) {
+	if len(question) > mostPacket { // it would arrive cut off, and be answered as no question
+		return nil, fmt.Errorf("a path is too long to ask about: %w", unix.ENAMETOOLONG)
+	}
 	if err := send(f.sock, question); err != nil {
 		return nil, err
 	}

@@ -155,7 +155,7 @@ func ownThreads(pid int) func(uint32) bool {
 func answerNamespace(s *mirror.Server, question string) []string {
 	if question == askUnread {
 		unread := s.Unread()
-		return unread[:min(len(unread), 100)]
+		return unread[:fits(unread)]
 	}
 	var q foreignQuestion
 	if json.Unmarshal([]byte(question), &q) != nil {
@@ -167,6 +167,17 @@ func answerNamespace(s *mirror.Server, question string) []string {
 		}
 	}
 	return nil
+}
+
+// fits is how many of these paths a packet takes, the first at least: JSON takes up
+// to six bytes for one.
+func fits(paths []string) int {
+	n, size := 0, 0
+	for n < len(paths) && (n == 0 || size+6*len(paths[n]) < mostPacket/2) {
+		size += 6 * len(paths[n])
+		n++
+	}
+	return n
 }
 
 func received(oob []byte) (*os.File, bool) {
