@@ -142,9 +142,15 @@ func TestCheckWithoutUserNamespaces(t *testing.T) {
 	root := verdictRoot(t)
 	disc := write(t, t.TempDir(), map[string]string{"prolog.sh": goodScript})
 	readable(t, root, disc)
+	const noFUSE = "umount /dev/fuse; chmod 600 /mnt/fuse; mount --bind /mnt/fuse /dev/fuse"
+	forbids := func(setting string, value int) string { // of another kernel than this one
+		return fmt.Sprintf("; mount -t tmpfs none /proc/sys/kernel; echo %d >/proc/sys/kernel/%s", value, setting)
+	}
 	for says, r := range map[string]result{
 		"`sudo sysctl -w user.max_user_namespaces=10000`": withoutNamespaces(t, "check", "--json", "--root", root, disc),
-		"needs /dev/fuse": asNobody(t, "umount /dev/fuse; chmod 600 /mnt/fuse; mount --bind /mnt/fuse /dev/fuse", "check", "--json", "--root", root, disc),
+		"needs /dev/fuse": asNobody(t, noFUSE, "check", "--json", "--root", root, disc),
+		"`sudo sysctl -w kernel.unprivileged_userns_clone=1`":             asNobody(t, noFUSE+forbids("unprivileged_userns_clone", 0), "check", "--json", "--root", root, disc),
+		"`sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`": asNobody(t, noFUSE+forbids("apparmor_restrict_unprivileged_userns", 1), "check", "--json", "--root", root, disc),
 	} {
 		got, _ := receiptOf(t, r, "prolog")
 		if r.status != 6 || got.Outcome != "unsupported" || len(got.Changes) > 0 || !strings.Contains(got.Error, says) || !strings.Contains(got.Error, "sudo") {
@@ -204,6 +210,27 @@ func TestForeign(t *testing.T) {
 		}
 	}
 	if err := errors.Join(theirs.Close(), <-served, ours.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAwaitMappingInVain has the second process wait for a first one that gives up: it
+// runs nothing and says nothing, since the first one says why.
+func TestAwaitMappingInVain(t *testing.T) {
+	ours, theirs, err := packetPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, awaitMapping, "--root", t.TempDir(), t.TempDir())
+	cmd.ExtraFiles = []*os.File{theirs}
+	if err := ours.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 || len(out) > 0 {
+		t.Errorf("%v: %s; want exit status 1 and no word", err, out)
+	}
+	if err := theirs.Close(); err != nil {
 		t.Error(err)
 	}
 }
