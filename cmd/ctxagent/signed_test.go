@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,9 +181,14 @@ func TestPackSigns(t *testing.T) {
 			t.Errorf("%s: exit status %d: %s; want 2, %q and no disc", bad, r.status, r.stderr, says)
 		}
 	}
-	write(t, tree, map[string]string{"Manifest": "x"})
-	if r, _ := pack(key); r.status != 4 || !strings.Contains(r.stderr, `"Manifest" is in the directory already`) {
-		t.Errorf("exit status %d: %s; want 4", r.status, r.stderr)
+	for _, name := range []string{"Manifest", "manifest.sig"} {
+		write(t, tree, map[string]string{name: "x"})
+		if r, _ := pack(key); r.status != 4 || !strings.Contains(r.stderr, fmt.Sprintf("%q is in the directory already", name)) {
+			t.Errorf("%s: exit status %d: %s; want 4", name, r.status, r.stderr)
+		}
+		if err := os.Remove(filepath.Join(tree, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
