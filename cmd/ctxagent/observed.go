@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -124,17 +123,7 @@ func (o *observed) printJSON(w io.Writer, receipts []*report.Receipt) error {
 	if !o.lintOnly {
 		all["diffs"] = append([]fileDiff{}, o.Diffs...)
 	}
-	for _, r := range receipts {
-		b, err := r.Marshal()
-		if err != nil {
-			return err
-		}
-		all[r.Stage] = json.RawMessage(b)
-	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(all)
+	return writeJSON(w, all, receipts)
 }
 
 func (o *observed) page(w io.Writer, receipts []*report.Receipt) error {

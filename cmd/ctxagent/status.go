@@ -136,6 +136,11 @@ func printJSON(w io.Writer, receipts []*report.Receipt, waiting string) error {
 	if waiting != "" {
 		all["waiting"] = waiting
 	}
+	return writeJSON(w, all, receipts)
+}
+
+// writeJSON writes receipts, each by the name of its stage, beside what all has.
+func writeJSON(w io.Writer, all map[string]any, receipts []*report.Receipt) error {
 	for _, r := range receipts {
 		b, err := r.Marshal()
 		if err != nil {
