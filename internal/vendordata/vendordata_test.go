@@ -5,6 +5,7 @@ package vendordata
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -147,6 +148,7 @@ func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		sound, `{}`, `[]`, `{"ctxagent": {"prolog.sh": ""}}`, `{"ctxagent": {"prolog.sh": {"base64": "IyE="}, "files": {"a/b": "\ud83d\ude00"}}}`,
 		`{"ctxagent": {"prolog.sh": "", "files": {"../x": ""}}}`,
+		`{"ctxagent": {"prolog.sh": "", "files": {"[[/a": ""}}}`, // found by this fuzz
 	} {
 		f.Add([]byte(text))
 	}
@@ -171,6 +173,11 @@ func FuzzParse(f *testing.F) {
 		})
 		if err != nil {
 			t.Error(err)
+		}
+		// io/fs takes the name of the directory below which it looks for a pattern: see
+		// subFS.Glob in the library's io/fs/sub.go.
+		if slices.ContainsFunc(files, func(name string) bool { return strings.ContainsAny(name, `[\*?`) }) {
+			return
 		}
 		if err := fstest.TestFS(tree, files...); err != nil {
 			t.Error(err)
