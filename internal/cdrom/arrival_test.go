@@ -60,7 +60,7 @@ func TestExpectedDisc(t *testing.T) {
 	go func() {
 		time.Sleep(20 * time.Millisecond)
 		m.disk("sr0", "0", good)
-		m.hint <- struct{}{}
+		m.hint <- time.Now()
 	}()
 	f := m.finder()
 	f.Expect = Awaited
@@ -150,12 +150,12 @@ func TestTwoDiscsInAnyOrder(t *testing.T) {
 		m.disk(first, "1", one)
 		go func() {
 			time.Sleep(10 * time.Millisecond)
-			m.hint <- struct{}{} // of something else
+			m.device <- time.Now() // of something else
 			time.Sleep(10 * time.Millisecond)
 			m.disk(second, "1", two)
 			m.mkdir("sys/bus/scsi/devices/b/block")
 			m.mkdir("sys/bus/scsi/devices/b/driver")
-			m.hint <- struct{}{}
+			m.hint <- time.Now()
 		}()
 		d, err := m.find(m.finder())
 		if _, ok := errors.AsType[*AmbiguousError](err); !ok {
@@ -184,7 +184,7 @@ func TestDiscComesDuringALook(t *testing.T) {
 			m.disk("sr0", "0", quick)
 			m.mkdir("sys/bus/scsi/devices/b/block")
 			m.mkdir("sys/bus/scsi/devices/b/driver")
-			m.hint <- struct{}{}
+			m.hint <- time.Now()
 		}()
 		d, err := m.find(f)
 		if _, ok := errors.AsType[*AmbiguousError](err); !ok {
@@ -205,22 +205,23 @@ func TestSameDiscTwice(t *testing.T) {
 }
 
 func TestUevents(t *testing.T) {
-	for message, want := range map[string]bool{
-		"change@/devices/x/block/sr0\x00ACTION=change\x00SUBSYSTEM=block\x00DISK_MEDIA_CHANGE=1\x00": true,
-		"add@/devices/x\x00SUBSYSTEM=net\x00":                                                        false,
-		"libudev\x00\xfe\xed\xca\xfe....\x00ACTION=add\x00SUBSYSTEM=pci\x00":                         true,
-		"libudev\x00\xfe\xed\xca\xfe....\x00ACTION=add\x00SUBSYSTEM=tty\x00":                         false,
-		"": true, "nothing of the kind": true, "SUBSYSTEM=": false, "SUBSYSTEM=blocks\x00": false,
+	for message, want := range map[string]news{
+		"change@/devices/x/block/sr0\x00ACTION=change\x00SUBSYSTEM=block\x00DISK_MEDIA_CHANGE=1\x00": diskNews,
+		"add@/devices/x\x00SUBSYSTEM=net\x00":                                                        noNews,
+		"libudev\x00\xfe\xed\xca\xfe....\x00ACTION=add\x00SUBSYSTEM=pci\x00":                         deviceNews,
+		"libudev\x00\xfe\xed\xca\xfe....\x00ACTION=add\x00SUBSYSTEM=block\x00":                       diskNews,
+		"libudev\x00\xfe\xed\xca\xfe....\x00ACTION=add\x00SUBSYSTEM=tty\x00":                         noNews,
+		"": diskNews, "nothing of the kind": diskNews, "SUBSYSTEM=": noNews, "SUBSYSTEM=blocks\x00": noNews,
 	} {
-		if got := bringsDisc([]byte(message)); got != want {
-			t.Errorf("bringsDisc(%q) = %v; want %v", message, got, want)
+		if got := newsOf([]byte(message)); got != want {
+			t.Errorf("newsOf(%q) = %v; want %v", message, got, want)
 		}
 	}
 }
 
 func FuzzUevent(f *testing.F) {
 	f.Add([]byte("change@/devices/x\x00SUBSYSTEM=block\x00"))
-	f.Fuzz(func(_ *testing.T, b []byte) { bringsDisc(b) })
+	f.Fuzz(func(_ *testing.T, b []byte) { newsOf(b) })
 }
 
 func FuzzSMBIOS(f *testing.F) {

@@ -78,9 +78,15 @@ type Finder struct {
 	Waiting func()
 
 	Sys, Dev, Run string // "/sys", "/dev", "/run"
-	// Events subscribes to what may bring a disc: a value hints that something
-	// changed. It ends with its context.
-	Events func(context.Context) (<-chan struct{}, error)
+	// Events subscribes to what may bring a disc. It ends with its context.
+	Events func(context.Context) (Hints, error)
+}
+
+// Hints each tell that something changed, and when. A reader that is late gets
+// the earliest of those that came.
+type Hints struct {
+	Disks   <-chan time.Time // a disk or what is in it
+	Devices <-chan time.Time // what a disk may be found on, or a driver
 }
 
 // Disc is what was read.
@@ -238,6 +244,10 @@ func (f Finder) search(ctx context.Context) (scanned, error) {
 	}
 	var last time.Time // of a hint
 	for {
+		select { // the look to come covers what came before it
+		case <-hints.Devices:
+		default:
+		}
 		// Nothing is looked at while a disc may still come: a device that comes after
 		// the look, and before probing is found to be over, would be missed.
 		s, probing := scanned{}, f.probing()
@@ -253,13 +263,17 @@ func (f Finder) search(ctx context.Context) (scanned, error) {
 			f.Waiting()
 			f.Waiting = nil
 		}
+		devices := hints.Devices
+		if !probing && !s.notReady {
+			devices = nil // each brings a disk, and that has an event of its own
+		}
 		var poll <-chan time.Time
 		if s.notReady || awaited && f.silent() {
 			poll = time.After(readyPoll)
 		}
 		select {
-		case <-hints:
-			last = time.Now()
+		case last = <-hints.Disks:
+		case last = <-devices:
 		case <-poll:
 		case <-ctx.Done():
 			return f.overdue(s, probing, awaited), nil

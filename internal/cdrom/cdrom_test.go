@@ -19,13 +19,13 @@ import (
 
 // machine is a fake /sys, /dev and /run in which discs come and go.
 type machine struct {
-	t    *testing.T
-	dir  string
-	hint chan struct{}
+	t            *testing.T
+	dir          string
+	hint, device chan time.Time
 }
 
 func newMachine(t *testing.T) *machine {
-	m := &machine{t: t, dir: t.TempDir(), hint: make(chan struct{}, 100)}
+	m := &machine{t: t, dir: t.TempDir(), hint: make(chan time.Time, 100), device: make(chan time.Time, 100)}
 	for _, d := range []string{"sys/class/block", "sys/bus/pci/devices", "sys/bus/scsi/devices", "sys/bus/virtio/devices", "dev", "run"} {
 		m.mkdir(d)
 	}
@@ -63,7 +63,7 @@ func (m *machine) finder() Finder {
 	return Finder{
 		MaxBytes: 1 << 20, MaxFiles: 100, Wait: 5 * time.Second,
 		Sys: filepath.Join(m.dir, "sys"), Dev: filepath.Join(m.dir, "dev"), Run: filepath.Join(m.dir, "run"),
-		Events: func(context.Context) (<-chan struct{}, error) { return m.hint, nil },
+		Events: func(context.Context) (Hints, error) { return Hints{m.hint, m.device}, nil },
 	}
 }
 
@@ -194,10 +194,14 @@ func TestWaitsForWhatIsBeingProbed(t *testing.T) {
 		},
 	}
 	go func() {
-		for _, s := range steps {
+		for i, s := range steps {
 			time.Sleep(5 * time.Millisecond)
 			s()
-			m.hint <- struct{}{}
+			if i < len(steps)-1 {
+				m.device <- time.Now()
+			} else { // udev's queue
+				m.hint <- time.Now()
+			}
 		}
 	}()
 	d, err := m.find(m.finder())
@@ -327,7 +331,7 @@ func TestEventsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-hints:
+	case <-hints.Disks:
 	case <-time.After(5 * time.Second):
 		t.Error("the end of udev's queue was no hint")
 	}

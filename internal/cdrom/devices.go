@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // candidate is a block device that may hold a context disc.
@@ -30,17 +32,18 @@ func (f Finder) candidates() []candidate {
 	for _, e := range entries {
 		c := candidate{name: e.Name()}
 		dir := path.Join(f.Sys, "class/block", c.name)
+		// SCSI peripheral device type 5: CD/DVD (SPC-4, table "Peripheral device type").
+		c.optical = strings.HasPrefix(c.name, "sr") || attribute(dir, "device/type") == "5"
+		disk := slices.ContainsFunc(disks, func(p string) bool { return strings.HasPrefix(c.name, p) })
+		if !c.optical && (!disk || attribute(dir, "size") == "0" || !f.WritableDisks && attribute(dir, "ro") != "1") {
+			continue
+		}
 		if exists(path.Join(dir, "partition")) {
 			if real, err := filepath.EvalSymlinks(dir); err == nil {
 				c.parent = path.Base(path.Dir(real))
 			}
 		}
-		// SCSI peripheral device type 5: CD/DVD (SPC-4, table "Peripheral device type").
-		c.optical = strings.HasPrefix(c.name, "sr") || attribute(dir, "device/type") == "5"
-		disk := slices.ContainsFunc(disks, func(p string) bool { return strings.HasPrefix(c.name, p) })
-		if c.optical || disk && attribute(dir, "size") != "0" && (f.WritableDisks || attribute(dir, "ro") == "1") {
-			found[c.rank()] = c
-		}
+		found[c.rank()] = c
 	}
 	var out []candidate
 	for _, rank := range slices.Sorted(maps.Keys(found)) {
@@ -60,11 +63,22 @@ func (c candidate) rank() string {
 	return "2" + c.name
 }
 
-// attribute reads one sysfs attribute; "" if there is none.
+// attribute reads one sysfs attribute; "" if there is none. Dozens are read for
+// each look, while a disc waits: os.ReadFile would ask more than twice as much of
+// the kernel, to be ready for files that are long or slow.
 func attribute(dir, name string) string {
-	b, _ := os.ReadFile(path.Join(dir, name))
-	return strings.TrimSpace(string(b))
+	fd, err := unix.Open(dir+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	var b [maxAttribute]byte
+	n, _ := unix.Read(fd, b[:])
+	_ = unix.Close(fd) // it was read, if it could be
+	return strings.TrimSpace(string(b[:max(n, 0)]))
 }
+
+// maxAttribute is longer, in bytes, than any attribute that is read here.
+const maxAttribute = 128
 
 // probing tells whether a disc may still come by itself: whether a device that
 // can carry one is on its way through udev, which loads drivers, or through its
@@ -151,6 +165,5 @@ var carriers = []struct {
 }
 
 func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
+	return unix.Access(name, unix.F_OK) == nil
 }

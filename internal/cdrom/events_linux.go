@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,46 +15,51 @@ import (
 // is done with a device (netlink family 15, multicast groups 1 and 2), and to
 // udev's queue in the directory run. They are hints: each only leads to another
 // scan, and nothing that one says is believed.
-func Events(run string) func(context.Context) (<-chan struct{}, error) {
-	return func(ctx context.Context) (<-chan struct{}, error) {
+func Events(run string) func(context.Context) (Hints, error) {
+	return func(ctx context.Context) (Hints, error) {
 		uevents, err := ueventSocket()
 		if err != nil {
-			return nil, err
+			return Hints{}, err
 		}
-		hints := make(chan struct{}, 1)
+		disks, devices := make(chan time.Time, 1), make(chan time.Time, 1)
+		to := map[news]chan<- time.Time{diskNews: disks, deviceNews: devices}
 		files := []*os.File{uevents}
 		if queue, err := watchQueue(run); err == nil {
 			files = append(files, queue)
-			go forward(queue, hints, func([]byte) bool { return true })
+			go forward(queue, to, func([]byte) news { return diskNews })
 		} else if !errors.Is(err, os.ErrNotExist) { // a system without udev has none
-			return nil, errors.Join(err, uevents.Close())
+			return Hints{}, errors.Join(err, uevents.Close())
 		}
-		go forward(uevents, hints, bringsDisc)
+		go forward(uevents, to, newsOf)
 		context.AfterFunc(ctx, func() {
 			for _, f := range files {
 				_ = f.Close() // ends its forward
 			}
 		})
-		return hints, nil
+		return Hints{disks, devices}, nil
 	}
 }
 
 // forward turns each message into a hint, but those of devices that bring no
 // disc. ENOBUFS means that the kernel dropped messages, which is only another
 // hint.
-func forward(f *os.File, hints chan<- struct{}, matters func([]byte) bool) {
+func forward(f *os.File, to map[news]chan<- time.Time, about func([]byte) news) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := f.Read(buf)
+		what := diskNews
 		switch {
 		case err != nil && !errors.Is(err, unix.ENOBUFS):
 			return
-		case err == nil && !matters(buf[:n]):
+		case err == nil:
+			what = about(buf[:n])
+		}
+		if what == noNews {
 			continue
 		}
 		select {
-		case hints <- struct{}{}:
-		default: // one is waiting already
+		case to[what] <- time.Now():
+		default: // an earlier one is waiting
 		}
 	}
 }

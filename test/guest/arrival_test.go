@@ -43,22 +43,16 @@ func once(text string, delay time.Duration, act func(*Monitor) error) (func(Line
 // uevent.
 func TestDiscComesLate(t *testing.T) {
 	iso := writeDisc(t, map[string]string{"prolog.sh": "#!/bin/sh\necho late but in time\n"})
-	announced := []string{"-smbios", "type=11,value=ctxagent.expect=yes"}
-	for _, tt := range []struct {
-		name  string
-		c     Config
-		bring func(*Monitor) error
-	}{
-		{"into a drive", Config{CDs: []string{""}, Devices: announced}, func(m *Monitor) error { return m.Insert("drive0", iso) }},
-		{"as a disk", Config{Devices: append(announced, "-drive", "if=none,id=late,format=raw,readonly=on,file="+escape(iso))},
-			func(m *Monitor) error {
-				return m.Do("device_add", map[string]any{"driver": "virtio-blk-pci", "drive": "late", "id": "disk0"})
-			}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			bring, done := once("Starting ctxagent-prolog", 6*time.Second, tt.bring)
-			tt.c.Monitor, tt.c.Payload = bring, []File{patient(t)}
-			r := boot(t, tt.c)
+	for _, bus := range lateBuses(iso) {
+		if bus.benchmarked {
+			continue
+		}
+		t.Run(bus.name, func(t *testing.T) {
+			bring, done := once("Starting ctxagent-prolog", 6*time.Second, bus.bring)
+			c := bus.config
+			c.Devices = append(c.Devices, announced...)
+			c.Monitor, c.Payload = bring, []File{patient(t)}
+			r := boot(t, c)
 			if err := done(); err != nil {
 				t.Error(err)
 			}

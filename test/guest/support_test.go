@@ -37,7 +37,7 @@ func needGuest(t *testing.T) Image {
 }
 
 // writeDisc writes an ISO file with these files at its root, as a site would.
-func writeDisc(t *testing.T, files map[string]string) string {
+func writeDisc(t testing.TB, files map[string]string) string {
 	t.Helper()
 	tree := t.TempDir()
 	for name, content := range files {
