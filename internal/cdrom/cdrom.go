@@ -23,6 +23,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -73,7 +74,7 @@ type Finder struct {
 	Verify        func(manifest, signature []byte) (string, error)
 	AllowUnsigned bool
 
-	// Waiting, if set, is called once, when a disc that the host has announced is
+	// Waiting, if set, is called at most once, when a disc that the host has announced is
 	// not there at the first look.
 	Waiting func()
 
@@ -144,12 +145,45 @@ func sameName(name, lower string) bool {
 // markers are the names that make a disc a context disc.
 var markers = []string{"prolog.sh", "epilog.sh", "init.sh", "context.sh"}
 
+// maxSwaps bounds how often Find begins anew.
+const maxSwaps = 5
+
 // Find looks for the one context disc and reads it into the directory into,
 // which has to be empty. It waits for at most f.Wait, and only as long as a device
-// is being probed or the host has announced a disc.
+// is being probed or the host has announced a disc. If the disc is changed
+// meanwhile, the new one is read; that there is none then is an error.
 func (f Finder) Find(ctx context.Context, into *os.Root) (*Disc, error) {
+	if f.Waiting != nil {
+		f.Waiting = sync.OnceFunc(f.Waiting)
+	}
+	until := time.Now().Add(f.Wait)
+	d, event, err := f.find(ctx, into)
+	for range maxSwaps {
+		if !errors.Is(err, errSwapped) {
+			break
+		}
+		if err := empty(into); err != nil {
+			return nil, err
+		}
+		if f.Wait > 0 {
+			f.Wait = max(time.Until(until), readyPoll)
+		}
+		again, _, err2 := f.find(ctx, into)
+		if errors.Is(err2, ErrNoMedia) {
+			break
+		}
+		d, err = again, err2
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.Event = event
+	return d, nil
+}
+
+// find is Find, once. The event is that which brought the disc.
+func (f Finder) find(ctx context.Context, into *os.Root) (_ *Disc, event time.Time, err error) {
 	var s scanned
-	var err error
 	if len(f.Named) > 0 {
 		s.found, err = f.named()
 	} else {
@@ -157,24 +191,33 @@ func (f Finder) Find(ctx context.Context, into *os.Root) (*Disc, error) {
 	}
 	defer func() { _ = closeAll(s.found) }()
 	if err = errors.Join(err, s.err); err != nil {
-		return nil, err
+		return nil, s.event, err
 	}
 	switch len(s.found) {
 	case 0:
 		if len(s.notes) > 0 {
-			return nil, fmt.Errorf("%w: %s", ErrNoMedia, strings.Join(s.notes, "; "))
+			return nil, s.event, fmt.Errorf("%w: %s", ErrNoMedia, strings.Join(s.notes, "; "))
 		}
-		return nil, fmt.Errorf("%w: no drive or read-only disk", ErrNoMedia)
+		return nil, s.event, fmt.Errorf("%w: no drive or read-only disk", ErrNoMedia)
 	case 1:
 	default:
-		return nil, ambiguous(s.found)
+		return nil, s.event, ambiguous(s.found)
 	}
-	d, err := f.read(s.found[0], into)
-	if err != nil {
-		return nil, &UnusableError{Device: s.found[0].device, Err: err}
+	m := s.found[0]
+	d, err := f.read(m, into)
+	if err = m.intact(err); err != nil {
+		return nil, s.event, &UnusableError{Device: m.device, Err: err}
 	}
-	d.Event = s.event
-	return d, nil
+	return d, s.event, nil
+}
+
+// empty removes what a directory holds.
+func empty(dir *os.Root) error {
+	entries, err := fs.ReadDir(dir.FS(), ".")
+	for _, e := range entries {
+		err = errors.Join(err, dir.RemoveAll(e.Name()))
+	}
+	return err
 }
 
 // Inspect reads a file, directory or device that need not be a context disc, and
@@ -206,6 +249,7 @@ func (f Finder) Inspect(name string) (*Disc, error) {
 		return nil, ambiguous(chosen)
 	}
 	d, err := f.read(chosen[0], nil)
+	err = chosen[0].intact(err)
 	if name := d.contextFile(); err == nil && name != "" {
 		d.Context, err = smallFile(chosen[0].tree, name, maxContext)
 	}
@@ -261,7 +305,6 @@ func (f Finder) search(ctx context.Context) (scanned, error) {
 		}
 		if awaited && f.Waiting != nil {
 			f.Waiting()
-			f.Waiting = nil
 		}
 		devices := hints.Devices
 		if !probing && !s.notReady {

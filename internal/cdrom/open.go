@@ -22,7 +22,20 @@ type medium struct {
 	device, label, flavour string
 	contract               string // what makes it a context disc, by recognise
 	tree                   fs.FS  // of what the contract reads
+	disc                   *disc  // nil for a directory
 	io.Closer
+}
+
+// errSwapped tells that a disc is not the one any more that was opened.
+var errSwapped = errors.New("the disc was changed or taken out while it was read: leave it in the drive until the prolog has ended")
+
+// intact is err, what came of reading the medium, or errSwapped if that may have
+// been another one towards the end.
+func (m *medium) intact(err error) error {
+	if m.disc != nil && m.disc.swapped(err) {
+		return errSwapped
+	}
+	return err
 }
 
 func closeAll(media []*medium) error {
@@ -61,6 +74,7 @@ func (f Finder) contexts(file string, partitions bool) ([]*medium, string, error
 	var notes []string
 	for i, m := range media {
 		note, err := f.recognise(m)
+		err = m.intact(err)
 		if note != "" && m.contract == "" && len(f.Named) > 0 { // somebody at a desk can use more words
 			note += deeper(m.tree, f.MaxFiles)
 		}
@@ -177,9 +191,12 @@ func (f Finder) open(file string, partitions bool) (_ []*medium, note string, er
 		return nil, note, err
 	}
 	m, err := f.volume(disc, disc.size)
+	if err != nil && disc.swapped(err) {
+		err = errSwapped
+	}
 	switch {
 	case err == nil:
-		m.device, m.Closer = file, disc
+		m.device, m.disc, m.Closer = file, disc, disc
 		return []*medium{m}, "", nil
 	case !errors.Is(err, errNoVolume) || !partitions:
 		err = errors.Join(err, disc.Close())
@@ -216,7 +233,7 @@ func (f Finder) openPartitions(file string, disc *disc) (media []*medium, note s
 			}
 			continue
 		}
-		m.device, m.Closer = fmt.Sprintf("%s, partition %d", file, p.Number), part
+		m.device, m.disc, m.Closer = fmt.Sprintf("%s, partition %d", file, p.Number), part, part
 		media = append(media, m)
 	}
 	if err != nil {
@@ -231,7 +248,8 @@ func (f Finder) openPartitions(file string, disc *disc) (media []*medium, note s
 // disc is an open file or device.
 type disc struct {
 	*os.File
-	size int64 // bytes
+	size     int64  // bytes
+	sequence uint64 // of its medium when it was opened
 }
 
 // openDisc opens a file or device that is no directory. The note says why there
@@ -242,14 +260,15 @@ func openDisc(file string) (_ *disc, note string, err error) {
 	if err != nil {
 		return nil, openNote(err), openError(err)
 	}
+	_ = sequence(fd) // an old kernel's answer is about the time since the last question
+	d := &disc{File: fd, sequence: sequence(fd)}
 	if note := driveNote(fd); note != "" {
 		return nil, note, fd.Close()
 	}
-	size, err := fd.Seek(0, io.SeekEnd)
-	if err != nil {
+	if d.size, err = fd.Seek(0, io.SeekEnd); err != nil {
 		return nil, "", errors.Join(err, fd.Close())
 	}
-	return &disc{fd, size}, "", nil
+	return d, "", nil
 }
 
 // errNoVolume tells that there is no file tree of a kind that we read.

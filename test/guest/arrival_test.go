@@ -140,6 +140,53 @@ func TestDiscIsSwapped(t *testing.T) {
 	}
 }
 
+// TestDiscIsSwappedUnderALook has the disc changed or taken out while the agent reads
+// its root directory, from a medium that gives half a kilobyte a second. Who opens the
+// drive next makes the kernel read the new medium in place of the old: a prolog.sh at
+// one's place with the other's bytes must not run.
+func TestDiscIsSwappedUnderALook(t *testing.T) {
+	files := map[string]string{"prolog.sh": "#!/bin/sh\necho the first disc\n"}
+	for i := range 400 {
+		files[fmt.Sprintf("a-name-that-makes-the-root-directory-long-%d", i)] = ""
+	}
+	slow := writeDisc(t, files)
+	another := writeDisc(t, map[string]string{"prolog.sh": "#!/bin/sh\necho the second disc\n"})
+	for _, s := range suites {
+		if s.name != "bookworm" && os.Getenv("CTXAGENT_SOAK") == "" {
+			continue
+		}
+		t.Run(s.name+", changed", func(t *testing.T) {
+			if got := swapped(t, needSuite(t, s.name), slow, another); got.Outcome != "unchanged" || got.Script.OutputTail != "the second disc\n" {
+				t.Errorf("%+v; want the second disc used", got)
+			}
+		})
+		t.Run(s.name+", taken out", func(t *testing.T) {
+			if got := swapped(t, needSuite(t, s.name), slow, ""); got.Outcome != "unusable" || !strings.Contains(got.Error, "changed or taken out") {
+				t.Errorf("%+v; want it unusable, since it was taken out", got)
+			}
+		})
+	}
+}
+
+// swapped is the prolog's receipt of a guest in which the disc other, or none, comes
+// in the place of the disc slow while that is read.
+func swapped(t *testing.T, image Image, slow, other string) receipt {
+	t.Helper()
+	swap, done := once("before the network", 8*time.Second, func(m *Monitor) error { return m.Insert("drive0", other) })
+	r := boot(t, Config{Image: image, Monitor: swap, Payload: []File{patient(t)}, Devices: []string{
+		"-device", "virtio-scsi-pci", "-device", "scsi-cd,id=drive0,drive=slow", "-object", "throttle-group,id=slowly,x-bps-total=512",
+		"-blockdev", "driver=throttle,throttle-group=slowly,node-name=slow,read-only=on,file.driver=file,file.filename=" + escape(slow),
+	}})
+	if err := done(); err != nil {
+		t.Error(err)
+	}
+	reached(t, r)
+	if !strings.Contains(string(r.Files["journal"]), "Medium not present") {
+		t.Error("the kernel refused no read: nothing was tested")
+	}
+	return receiptOf(t, r, "prolog")
+}
+
 // onDisk puts a disc's image into a partition of a disk image.
 func onDisk(t *testing.T, iso, label string) string {
 	t.Helper()
