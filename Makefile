@@ -57,17 +57,17 @@ lint:
 bench: build
 	go test -run '^$$' -bench . -benchtime 20x -timeout 20m ./cmd/ctxagent
 	go test -run '^$$' -bench Apply -benchtime 10x ./internal/journal
-	go test -run '^$$' -bench . -benchtime 3x -timeout 20m ./test/guest
+	go test -run '^$$' -bench . -benchtime 3x -timeout 60m ./test/guest
 
 attacks: # without each layer in turn
 	go test -tags ctxagent_weaken -count=1 -v -timeout 30m -run '^TestWriteTable$$' ./internal/sandbox/attacks
 
 # At length: recovery killed at each of its steps, 50 guests killed, ten seconds of storm, each
-# network manager with each family, late cables and flapping links, no disc with each kernel, the daemons in a guest.
+# network manager with each family, late cables and flapping links, no disc and a swapped one with each kernel, the daemons in a guest.
 soak:
 	@test/setup.sh test
 	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 60m -run 'Killed|PowerCut|Storm' ./internal/journal ./internal/netwait
-	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 120m -run 'Killed|Kernels|Daemons|Networks|Carrier|Flaps|Cable' ./test/guest
+	CTXAGENT_SOAK=1 go test -count=1 -v -timeout 120m -run 'Killed|Kernels|Swapped|Daemons|Networks|Carrier|Flaps|Cable' ./test/guest
 
 fuzz:
 	for t in FuzzVolume:iso9660 FuzzFields:iso9660 FuzzUnpack:iso9660 FuzzVolume:fat FuzzTable:partition FuzzUevent:cdrom FuzzSMBIOS:cdrom FuzzParse:vendordata \

@@ -158,21 +158,18 @@ func (f Finder) Find(ctx context.Context, into *os.Root) (*Disc, error) {
 	}
 	until := time.Now().Add(f.Wait)
 	d, event, err := f.find(ctx, into)
-	for range maxSwaps {
-		if !errors.Is(err, errSwapped) {
-			break
-		}
+	for swaps := 0; errors.Is(err, errSwapped) && swaps < maxSwaps; swaps++ {
 		if err := empty(into); err != nil {
 			return nil, err
 		}
 		if f.Wait > 0 {
 			f.Wait = max(time.Until(until), readyPoll)
 		}
-		again, _, err2 := f.find(ctx, into)
-		if errors.Is(err2, ErrNoMedia) {
-			break
+		next, _, nextErr := f.find(ctx, into)
+		if errors.Is(nextErr, ErrNoMedia) {
+			break // it was taken out
 		}
-		d, err = again, err2
+		d, err = next, nextErr
 	}
 	if err != nil {
 		return nil, err
