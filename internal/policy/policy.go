@@ -202,7 +202,9 @@ func (p *Policy) validate(tree *yaml.Node) []string {
 	fault := func(text string, at ...any) {
 		faults = append(faults, fmt.Sprintf("line %d: %s", lineOf(tree, at...), text))
 	}
-	if p.Version != 1 {
+	if v := fraction(tree, "version"); v != "" {
+		fault("version is "+v+"; this agent reads version 1", "version")
+	} else if p.Version != 1 {
 		fault(fmt.Sprintf("version is %d; this agent reads version 1", p.Version), "version")
 	}
 	for _, c := range p.classes() {
@@ -235,10 +237,13 @@ func (p *Policy) validate(tree *yaml.Node) []string {
 	}
 	for _, b := range p.bounds() {
 		var at []any
-		for key := range strings.SplitSeq(b.key, ".") {
+		keys := strings.Split(b.key, ".")
+		for _, key := range keys {
 			at = append(at, key)
 		}
-		switch {
+		switch v := fraction(tree, keys...); {
+		case v != "":
+			fault(fmt.Sprintf("%s is %s; it has to be a whole number", b.key, v), at...)
 		case b.absent:
 			fault(b.key+" is missing", at[0])
 		case b.v < b.lo || b.v > b.hi:
@@ -246,6 +251,15 @@ func (p *Policy) validate(tree *yaml.Node) []string {
 		}
 	}
 	return faults
+}
+
+// fraction is a number that the library would read as a whole one, cut off: "2.5"
+// into an int is 2. It is "" for any other value.
+func fraction(tree *yaml.Node, keys ...string) string {
+	if n := node(tree, keys...); n != nil && n.ShortTag() == "!!float" {
+		return n.Value
+	}
+	return ""
 }
 
 // choice is a value that has to be one of a few words.

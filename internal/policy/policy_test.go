@@ -133,6 +133,8 @@ func TestParseRefuses(t *testing.T) {
 		{"no bytes", "  bytes: 256MiB\n", "", []string{"limits.bytes"}},
 		{"zero bytes", "bytes: 256MiB", "bytes: 0", []string{"limits.bytes"}},
 		{"no inodes", "  inodes: 20000\n", "", []string{"limits.inodes"}},
+		{"half an inode", "inodes: 20000", "inodes: 20000.5", []string{"limits.inodes is 20000.5; it has to be a whole number"}},
+		{"half a version", "version: 1", "version: 1.5", []string{"version is 1.5"}},
 		{"negative inodes", "inodes: 20000", "inodes: -1", []string{"limits.inodes"}},
 		{"no changes", "  changes: 5000\n", "", []string{"limits.changes"}},
 		{"no media.max_bytes", "  max_bytes: 128MiB\n", "", []string{"media.max_bytes"}},
