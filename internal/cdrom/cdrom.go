@@ -108,8 +108,9 @@ type Disc struct {
 	Unsigned error `json:"-"`
 	// Context is the text of context.sh; Inspect alone reads it.
 	Context []byte `json:"-"`
-	// Event is when the uevent came that brought the disc, with a monotonic clock
-	// reading; zero if it was there at the first look.
+	// Event is when the uevent came that led to the look at which the disc was there,
+	// with a monotonic clock reading; zero if that was the first look. Of a disc that
+	// was changed while it was read it is that of the first one.
 	Event time.Time `json:"-"`
 }
 
@@ -162,8 +163,8 @@ func (f Finder) Find(ctx context.Context, into *os.Root) (*Disc, error) {
 		if err := empty(into); err != nil {
 			return nil, err
 		}
-		if f.Wait > 0 {
-			f.Wait = max(time.Until(until), readyPoll)
+		if f.Wait > 0 { // whoever changes a disc may take it out first
+			f.Wait, f.Expect = max(time.Until(until), readyPoll), Awaited
 		}
 		next, _, nextErr := f.find(ctx, into)
 		if errors.Is(nextErr, ErrNoMedia) {
@@ -246,11 +247,10 @@ func (f Finder) Inspect(name string) (*Disc, error) {
 		return nil, ambiguous(chosen)
 	}
 	d, err := f.read(chosen[0], nil)
-	err = chosen[0].intact(err)
 	if name := d.contextFile(); err == nil && name != "" {
 		d.Context, err = smallFile(chosen[0].tree, name, maxContext)
 	}
-	if err != nil {
+	if err = chosen[0].intact(err); err != nil {
 		return nil, &UnusableError{Device: chosen[0].device, Err: err}
 	}
 	return d, nil

@@ -236,7 +236,8 @@ func TestProbing(t *testing.T) {
 		{"an optical drive", []string{"run/udev/control=", "sys/bus/scsi/devices/b/type=5", "sys/bus/scsi/devices/b/driver/x=", "sys/bus/scsi/devices/b/block/sr0/x="}, false},
 		{"a SCSI enclosure", []string{"run/udev/control=", "sys/bus/scsi/devices/b/type=13"}, false},
 		{"USB storage that waits for its disk", []string{"run/udev/control=", "sys/bus/usb/devices/1-1:1.0/bInterfaceClass=08", "sys/bus/usb/devices/1-1:1.0/driver/module/initsize=0", "sys/bus/usb/devices/1-1:1.0/host2/x="}, true},
-		{"USB storage with its disk", []string{"run/udev/control=", "sys/bus/usb/devices/1-1:1.0/bInterfaceClass=08", "sys/bus/usb/devices/1-1:1.0/driver/x=", "sys/bus/usb/devices/1-1:1.0/host2/target2:0:0/x="}, false},
+		{"USB storage with its disk", []string{"run/udev/control=", "sys/bus/usb/devices/1-1:1.0/bInterfaceClass=08", "sys/bus/usb/devices/1-1:1.0/driver/x=", "sys/bus/usb/devices/1-1:1.0/host2/target2:0:0/2:0:0:0/x="}, false},
+		{"USB storage whose target has no disk yet", []string{"run/udev/control=", "sys/bus/usb/devices/1-1:1.0/bInterfaceClass=08", "sys/bus/usb/devices/1-1:1.0/driver/x=", "sys/bus/usb/devices/1-1:1.0/host2/target2:0:0/x="}, true},
 		{"a USB keyboard without driver", []string{"run/udev/control=", "run/udev/queue=", "sys/bus/usb/devices/1-1:1.0/bInterfaceClass=03"}, false},
 	} {
 		m := newMachine(t)

@@ -88,7 +88,6 @@ func (f Finder) probing() bool {
 	if !exists(path.Join(f.Run, "udev/control")) {
 		return false
 	}
-	busy := exists(path.Join(f.Run, "udev/queue"))
 	for _, bus := range carriers {
 		dir := path.Join(f.Sys, "bus", bus.name, "devices")
 		entries, _ := os.ReadDir(dir) // a machine need not have the bus
@@ -100,11 +99,14 @@ func (f Finder) probing() bool {
 			if !exists(path.Join(dev, "driver")) {
 				// udev writes its database first and loads the driver then; that ends
 				// before it takes the file queue away (as udevadm-settle(8) reads it).
-				// With neither, udevd may not even have begun.
-				if busy || !exists(path.Join(f.Run, "udev/data", "+"+bus.name+":"+e.Name())) {
+				// With neither, udevd may not even have begun. In this order: each is
+				// looked at after what comes before it.
+				if !exists(path.Join(f.Run, "udev/data", "+"+bus.name+":"+e.Name())) || exists(path.Join(f.Run, "udev/queue")) {
 					return true
 				}
-				continue
+				if !exists(path.Join(dev, "driver")) {
+					continue
+				}
 			}
 			if f.loading(dev) || !bus.shows(dev) {
 				return true
@@ -150,18 +152,19 @@ var carriers = []struct {
 		id := attribute(dev, "device")
 		return id == "0x0002" || id == "0x0008"
 	}, func(dev string) bool { return attribute(dev, "device") != "0x0002" || exists(path.Join(dev, "block")) }},
-	// SCSI peripheral device types 0, disk, and 5, CD/DVD.
+	// USB interfaces of class 08, mass storage. The driver waits a second before
+	// it looks for the disk (usb-storage, delay_use), which is a SCSI device.
+	{"usb", func(dev string) bool { return attribute(dev, "bInterfaceClass") == "08" },
+		func(dev string) bool {
+			disks, _ := filepath.Glob(path.Join(dev, "host*", "target*", "*:*:*:*"))
+			return len(disks) > 0
+		}},
+	// SCSI peripheral device types 0, disk, and 5, CD/DVD. Behind the buses that
+	// bring them.
 	{"scsi", func(dev string) bool {
 		t := attribute(dev, "type")
 		return t == "0" || t == "5"
 	}, func(dev string) bool { return exists(path.Join(dev, "block")) }},
-	// USB interfaces of class 08, mass storage. The driver waits a second before
-	// it looks for the disk (usb-storage, delay_use).
-	{"usb", func(dev string) bool { return attribute(dev, "bInterfaceClass") == "08" },
-		func(dev string) bool {
-			targets, _ := filepath.Glob(path.Join(dev, "host*", "target*"))
-			return len(targets) > 0
-		}},
 }
 
 func exists(name string) bool {

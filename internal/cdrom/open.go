@@ -32,7 +32,14 @@ var errSwapped = errors.New("the disc was changed or taken out while it was read
 // intact is err, what came of reading the medium, or errSwapped if that may have
 // been another one towards the end.
 func (m *medium) intact(err error) error {
-	if m.disc != nil && m.disc.swapped(err) {
+	if m.disc == nil {
+		return err
+	}
+	return m.disc.intact(err)
+}
+
+func (d *disc) intact(err error) error {
+	if d.swapped(err) {
 		return errSwapped
 	}
 	return err
@@ -191,9 +198,7 @@ func (f Finder) open(file string, partitions bool) (_ []*medium, note string, er
 		return nil, note, err
 	}
 	m, err := f.volume(disc, disc.size)
-	if err != nil && disc.swapped(err) {
-		err = errSwapped
-	}
+	err = disc.intact(err)
 	switch {
 	case err == nil:
 		m.device, m.disc, m.Closer = file, disc, disc
@@ -213,7 +218,7 @@ func (f Finder) open(file string, partitions bool) (_ []*medium, note string, er
 // the disc. What is in a partition that is no file tree of ours is not looked at.
 func (f Finder) openPartitions(file string, disc *disc) (media []*medium, note string, err error) {
 	parts, err := partition.Table(disc, disc.size)
-	err = errors.Join(err, disc.Close())
+	err = errors.Join(disc.intact(err), disc.Close())
 	if errors.Is(err, partition.ErrNone) {
 		return nil, errNoVolume.Error(), nil
 	}
@@ -221,13 +226,20 @@ func (f Finder) openPartitions(file string, disc *disc) (media []*medium, note s
 		if err != nil {
 			break
 		}
-		part, _, openErr := openDisc(file)
-		if openErr != nil || part == nil {
-			err = errors.Join(openErr, io.ErrUnexpectedEOF)
+		part, gone, openErr := openDisc(file)
+		switch {
+		case openErr != nil:
+			err = openErr
+		case gone != "":
+			err = errSwapped
+		case part.sequence != disc.sequence:
+			err = errors.Join(errSwapped, part.Close())
+		}
+		if err != nil {
 			break
 		}
 		m, volumeErr := f.volume(io.NewSectionReader(part, p.Offset, p.Size), p.Size)
-		if volumeErr != nil {
+		if volumeErr = part.intact(volumeErr); volumeErr != nil {
 			if volumeErr = errors.Join(volumeErr, part.Close()); !errors.Is(volumeErr, errNoVolume) {
 				err = fmt.Errorf("partition %d: %w", p.Number, volumeErr)
 			}

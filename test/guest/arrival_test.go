@@ -173,7 +173,9 @@ func TestDiscIsSwappedUnderALook(t *testing.T) {
 func swapped(t *testing.T, image Image, slow, other string) receipt {
 	t.Helper()
 	swap, done := once("before the network", 8*time.Second, func(m *Monitor) error { return m.Insert("drive0", other) })
-	r := boot(t, Config{Image: image, Monitor: swap, Payload: []File{patient(t)}, Devices: []string{
+	policy := patient(t)
+	policy.Content = strings.Replace(policy.Content, "wait: 60s", "wait: 20s", 1)
+	r := boot(t, Config{Image: image, Monitor: swap, Payload: []File{policy}, Devices: []string{
 		"-device", "virtio-scsi-pci", "-device", "scsi-cd,id=drive0,drive=slow", "-object", "throttle-group,id=slowly,x-bps-total=512",
 		"-blockdev", "driver=throttle,throttle-group=slowly,node-name=slow,read-only=on,file.driver=file,file.filename=" + escape(slow),
 	}})

@@ -87,10 +87,9 @@ func BenchmarkLateDisc(b *testing.B) {
 				}
 				all = append(all, lateTimes(b, r)...)
 			}
-			slices.Sort(all)
-			b.ReportMetric(all[len(all)/2], "median-ms")
-			b.ReportMetric(all[len(all)-1], "max-ms")
-			b.ReportMetric(all[0], "min-ms")
+			b.ReportMetric(median(all), "median-ms")
+			b.ReportMetric(slices.Max(all), "max-ms")
+			b.ReportMetric(slices.Min(all), "min-ms")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

@@ -12,55 +12,69 @@ import (
 // initrd does.
 var early = File{Path: "/etc/modules-load.d/ctxagent.conf", Content: "ata_piix\nsr_mod\n"}
 
-// BenchmarkNetworkPre is what looking for a disc adds to the time at which
-// systemd reaches network-pre.target, with no drive and with an empty one, in
-// turn, in software emulation (medians): the agent, and a program in its place
-// that does nothing; the drivers loaded by udev, and early.
+// BenchmarkNetworkPre is how much later systemd reaches network-pre.target and starts
+// the network manager where a disc is looked for, with no drive and with an empty one,
+// the drivers loaded by udev, and early: against a program in the agent's place that
+// does nothing, and for the manager against an image without ctxagent, in turn, in
+// software emulation (medians).
 func BenchmarkNetworkPre(b *testing.B) {
 	image, err := BaseImage(b.Context(), b.Output())
 	if err != nil {
 		b.Skip(err)
 	}
-	product := Product(buildAgent(b), "../../dist")
-	nothing := append(slices.Clone(product), File{Path: "/usr/bin/ctxagent", Mode: 0o755, Content: "#!/bin/busybox true\n"})
-	drives := map[string][]string{"no-drive": nil, "empty-drive": {""}}
+	agent := Product(buildAgent(b), "../../dist")
 	payloads := map[string][]File{
-		"agent": product, "nothing": nothing,
-		"agent-early": append(slices.Clone(product), early), "nothing-early": append(slices.Clone(nothing), early),
+		"agent": agent, "without": nil,
+		"nothing": append(slices.Clone(agent), File{Path: "/usr/bin/ctxagent", Mode: 0o755, Content: "#!/bin/busybox true\n"}),
 	}
-	times := map[string][]float64{}
-	for b.Loop() {
-		for drive, cds := range drives {
-			for name, payload := range payloads {
-				r, err := Boot(b.Context(), Config{Image: image, Payload: payload, CDs: cds, Network: &Network{}})
-				if err != nil {
-					b.Fatal(err)
-				}
-				for what, unit := range map[string]string{"network-pre": "network-pre.target", "boot": "multi-user.target"} {
-					us, err := strconv.ParseFloat(r.Properties(unit)["ActiveEnterTimestampMonotonic"], 64)
+	for _, c := range []struct {
+		name    string
+		cds     []string
+		drivers []File
+	}{
+		{"no-drive/early", nil, []File{early}}, {"empty-drive/early", []string{""}, []File{early}},
+		{"no-drive/udev", nil, nil}, {"empty-drive/udev", []string{""}, nil},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			pre, manager, boots := map[string][]float64{}, map[string][]float64{}, []float64{}
+			for b.Loop() {
+				for name, payload := range payloads {
+					r, err := Boot(b.Context(), Config{Image: image, Payload: slices.Concat(payload, c.drivers), CDs: c.cds, Network: &Network{}})
 					if err != nil {
 						b.Fatal(err)
 					}
-					key := drive + "-" + name + "-" + what
-					times[key] = append(times[key], us/1e6)
+					manager[name] = append(manager[name], at(b, r, "systemd-networkd.service", "InactiveExit"))
+					if name == "without" { // nobody asks for network-pre.target
+						boots = append(boots, at(b, r, "multi-user.target", "ActiveEnter"))
+					} else {
+						pre[name] = append(pre[name], at(b, r, "network-pre.target", "ActiveEnter"))
+					}
 				}
 			}
-		}
+			target, network := median(pre["agent"])-median(pre["nothing"]), median(manager["agent"])-median(manager["without"])
+			b.ReportMetric(target*1000, "target-ms")
+			b.ReportMetric(100*target/median(boots), "target-%")
+			b.ReportMetric(network*1000, "network-ms")
+			b.ReportMetric(100*network/median(boots), "network-%")
+			b.ReportMetric(median(boots), "boot-s")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
-	median := func(key string) float64 {
-		slices.Sort(times[key])
-		return times[key][len(times[key])/2]
+}
+
+// at is when a unit changed its state, in seconds since the kernel's start.
+func at(b *testing.B, r *Result, unit, change string) float64 {
+	b.Helper()
+	us, err := strconv.ParseFloat(r.Properties(unit)[change+"TimestampMonotonic"], 64)
+	if err != nil {
+		b.Fatal(err)
 	}
-	for drive := range drives {
-		for _, when := range []string{"", "-early"} {
-			floor := median(drive + "-nothing" + when + "-network-pre")
-			added := median(drive+"-agent"+when+"-network-pre") - floor
-			b.ReportMetric(added*1000, drive+when+"-added-ms")
-			b.ReportMetric(100*added/median(drive+"-nothing"+when+"-boot"), drive+when+"-added-%")
-			b.ReportMetric(floor, drive+when+"-floor-s")
-		}
-	}
-	b.ReportMetric(0, "ns/op")
+	return us / 1e6
+}
+
+func median(times []float64) float64 {
+	slices.Sort(times)
+	return times[len(times)/2]
 }
 
 // BenchmarkBootWithoutDisc is what the agent costs a boot that has no context
@@ -79,16 +93,11 @@ func BenchmarkBootWithoutDisc(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			us, err := strconv.ParseFloat(r.Properties("multi-user.target")["ActiveEnterTimestampMonotonic"], 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			times[name] = append(times[name], us/1e6)
+			times[name] = append(times[name], at(b, r, "multi-user.target", "ActiveEnter"))
 		}
 	}
 	for name, t := range times {
-		slices.Sort(t)
-		b.ReportMetric(t[len(t)/2], name+"-agent-s")
+		b.ReportMetric(median(t), name+"-agent-s")
 	}
 	b.ReportMetric(0, "ns/op")
 }
