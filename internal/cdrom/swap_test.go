@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,6 +41,20 @@ func loop(t *testing.T, iso string) *os.File {
 	return dev
 }
 
+// change puts another medium into a loop device.
+func change(t *testing.T, dev *os.File, iso string) {
+	t.Helper()
+	other, err := os.Open(iso)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	// LOOP_CHANGE_FD (include/uapi/linux/loop.h)
+	if err := unix.IoctlSetInt(int(dev.Fd()), 0x4c06, int(other.Fd())); err != nil {
+		t.Fatalf("change the medium: %v", err)
+	}
+}
+
 // A disc that is changed after its root directory was read, and before its files
 // are, leads to another look: nothing is made of both. One that is changed without
 // end is no disc to use.
@@ -60,15 +75,7 @@ func TestSwappedDisc(t *testing.T) {
 		looks := 0
 		f.Verify = func(_, _ []byte) (string, error) { // called in the middle of the reading
 			if looks++; looks <= tt.changes {
-				other, err := os.Open(isos[looks%2])
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer other.Close()
-				// LOOP_CHANGE_FD (include/uapi/linux/loop.h)
-				if err := unix.IoctlSetInt(int(dev.Fd()), 0x4c06, int(other.Fd())); err != nil {
-					t.Fatalf("change the medium: %v", err)
-				}
+				change(t, dev, isos[looks%2])
 			}
 			return "", errors.New("unsigned")
 		}
@@ -88,6 +95,42 @@ func TestSwappedDisc(t *testing.T) {
 		text, _ := os.ReadFile(filepath.Join(dir, "prolog.sh"))
 		if err != nil || looks != tt.changes+1 || !strings.Contains(string(text), tt.want) {
 			t.Errorf("%d changes: Find = %+v, %v after %d looks, with %q; want the disc that says %q", tt.changes, d, err, looks, text, tt.want)
+		}
+	}
+}
+
+// Who changes a disc may take it out first: the next one is waited for, announced or
+// not, until the wait is over. Without one the first is no disc to use.
+func TestSwappedDiscLeavesAGap(t *testing.T) {
+	first := iso(t, "ONE", map[string]string{"manifest": "m\n", "manifest.sig": "s\n", "prolog.sh": "#!/bin/sh\n"})
+	for _, next := range []string{iso(t, "TWO", script), ""} {
+		m := newMachine(t)
+		dev := loop(t, first)
+		m.disk("sr0", "0", dev.Name())
+		f := m.finder()
+		f.AllowUnsigned, f.Wait = true, 2*time.Second
+		looks := 0
+		f.Verify = func(_, _ []byte) (string, error) { // called in the middle of the reading
+			if looks++; looks == 1 {
+				change(t, dev, first) // the same bytes: only the count of media tells
+				if err := errors.Join(os.Remove(filepath.Join(m.dir, "dev/sr0")), os.RemoveAll(filepath.Join(m.dir, "sys/class/block/sr0"))); err != nil {
+					t.Fatal(err)
+				}
+				if next != "" {
+					time.AfterFunc(50*time.Millisecond, func() {
+						m.disk("sr0", "0", next)
+						m.hint <- time.Now()
+					})
+				}
+			}
+			return "", errors.New("unsigned")
+		}
+		d, err := m.find(f)
+		if next != "" && (err != nil || d.Label != "TWO") {
+			t.Errorf("Find = %+v, %v; want the disc that came", d, err)
+		}
+		if next == "" && !errors.Is(err, errSwapped) {
+			t.Errorf("Find = %+v, %v; want %v", d, err, errSwapped)
 		}
 	}
 }
