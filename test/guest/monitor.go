@@ -5,8 +5,11 @@ package guest
 import (
 	"encoding/json"
 	"net"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 )
 
 // A Monitor talks QMP, QEMU's control protocol, far enough to learn why the guest
@@ -21,6 +24,7 @@ type Monitor struct {
 	conn   net.Conn
 	mu     sync.Mutex // guards what is written to conn, and faults
 	faults []string   // what QEMU refused
+	said   chan string
 }
 
 // listenMonitor makes the socket at path to which QEMU connects.
@@ -29,7 +33,8 @@ func listenMonitor(path string) (*Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Monitor{listener: listener, done: make(chan struct{}), ready: make(chan struct{})}
+	m := &Monitor{listener: listener, done: make(chan struct{}), ready: make(chan struct{}),
+		said: make(chan string, 1)}
 	go m.serve()
 	return m, nil
 }
@@ -54,13 +59,20 @@ func (m *Monitor) serve() {
 			Data  struct {
 				Reason string `json:"reason"`
 			} `json:"data"`
-			Error json.RawMessage `json:"error"`
+			Return any             `json:"return"`
+			Error  json.RawMessage `json:"error"`
 		}
 		if err := decoder.Decode(&message); err != nil {
 			return
 		}
 		if message.Event == "SHUTDOWN" {
 			m.reason = message.Data.Reason
+		}
+		if text, ok := message.Return.(string); ok {
+			select {
+			case m.said <- text:
+			default: // nobody has taken the last one
+			}
 		}
 		if message.Error != nil {
 			m.mu.Lock()
@@ -106,6 +118,28 @@ func (m *Monitor) Faults() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.faults)
+}
+
+var whereCPU = regexp.MustCompile(`CPU#\d+|RIP=\w+|EIP=\w+|HLT=\d`)
+
+// where says where each CPU of the guest is and whether it is halted, for the error
+// about a guest that hangs; "" if QEMU does not answer within two seconds.
+func (m *Monitor) where() string {
+	select {
+	case <-m.ready:
+	default:
+		return ""
+	}
+	if err := m.Do("human-monitor-command", map[string]any{"command-line": "info registers -a"}); err != nil {
+		return ""
+	}
+	select {
+	case text := <-m.said:
+		return strings.Join(whereCPU.FindAllString(text, -1), " ")
+	case <-m.done:
+	case <-time.After(2 * time.Second):
+	}
+	return ""
 }
 
 // end returns QEMU's reason for the end of the guest, "" if it gave none. Call it after

@@ -10,6 +10,7 @@ mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t devtmpfs dev /dev 2>/dev/null
 mount -t tmpfs run /run
 exec </dev/null >/dev/ttyS0 2>&1
+echo "ctxtest: init has begun"
 
 state() {
 	{
