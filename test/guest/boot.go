@@ -91,15 +91,26 @@ func (r *Result) Find(text string) (Line, bool) {
 	return Line{}, false
 }
 
-// Properties returns what the default report's "systemctl show" said of unit.
+// Properties returns what "systemctl show" said of unit, in the default report or
+// another block whose name begins with "show": paragraphs, a line for each property.
 func (r *Result) Properties(unit string) map[string]string {
-	properties := map[string]string{}
-	for line := range strings.Lines(string(r.Files["show/"+unit])) {
-		if name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
-			properties[name] = value
+	for name, block := range r.Files {
+		if !strings.HasPrefix(name, "show") {
+			continue
+		}
+		for paragraph := range strings.SplitSeq(string(block), "\n\n") {
+			properties := map[string]string{}
+			for line := range strings.Lines(paragraph) {
+				if name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
+					properties[name] = value
+				}
+			}
+			if properties["Id"] == unit {
+				return properties
+			}
 		}
 	}
-	return properties
+	return nil
 }
 
 // Boot runs one guest from start to power-off and returns what it reported. The result

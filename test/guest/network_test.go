@@ -100,9 +100,7 @@ func (n networkCase) boot(t *testing.T, c Config) *Result {
 	c.Network = &Network{Tap: w.tap}
 	c.ReportWait = 2 * time.Minute
 	c.KernelArgs = []string{"systemd.mask=munge.service", "systemd.mask=slurmd.service"} // they want network-online.target
-	c.Report = "for unit in ctxagent-prolog.service ctxagent-epilog.service ctxagent.target network-online.target " + n.manager.unit + `; do
-	file "show/$unit" systemctl show "$unit"
-done
+	c.Report = "file show-network systemctl show network-online.target " + n.manager.unit + `
 file network ip address
 ` + DefaultReport
 	return boot(t, c)

@@ -126,9 +126,9 @@ func TestConsole(t *testing.T) {
 }
 
 func TestProperties(t *testing.T) {
-	r := Result{Files: map[string][]byte{"show/a.service": []byte("Result=success\nExecStart={ a=b }\n\n")}}
+	r := Result{Files: map[string][]byte{"show": []byte("Id=b.service\nResult=timeout\n\nResult=success\nExecStart={ a=b }\nId=a.service\n")}}
 	got := r.Properties("a.service")
-	if got["Result"] != "success" || got["ExecStart"] != "{ a=b }" || len(got) != 2 {
+	if got["Result"] != "success" || got["ExecStart"] != "{ a=b }" || len(got) != 3 {
 		t.Errorf("Properties = %q", got)
 	}
 }

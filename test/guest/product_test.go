@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -24,14 +25,26 @@ import (
 // buildAgent builds the real binary, once for all tests.
 func buildAgent(t testing.TB) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "ctxagent")
-	cmd := exec.Command("make", "-s", "-C", "../..", "binary", "OUT="+binary)
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the agent: %v: %s", err, out)
+	binary, err := builtAgent()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
+
+// builtAgent is a second's work, which dozens of guests would repeat.
+var builtAgent = sync.OnceValues(func() (string, error) {
+	binary, err := filepath.Abs("../../.build/ctxagent-guest")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("make", "-s", "-C", "../..", "binary", "OUT="+binary)
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the agent: %w: %s", err, out)
+	}
+	return binary, nil
+})
 
 // receipt is what the tests read of a receipt; the field names are the contract.
 type receipt struct {
@@ -133,6 +146,7 @@ file key sha256sum /etc/munge/munge.key
 file owner stat -c '%U %a' /etc/munge/munge.key
 file status ctxagent status
 file enabled systemctl is-enabled slurmd
+file journal.json journalctl -b -o json --no-pager -u systemd-networkd.service
 # The test holds this connection open until it has the log line and the metrics.
 file scraped timeout 30 busybox nc 192.0.2.101 80
 `
@@ -324,8 +338,7 @@ file compare-meta cmp /run/ctxtest-before.meta /run/ctxtest-after.meta
 file compare-sums cmp /run/ctxtest-before.sums /run/ctxtest-after.sums
 file diff sh -c 'diff /run/ctxtest-before.meta /run/ctxtest-after.meta | head -50'
 file counts wc -l /run/ctxtest-before.meta /run/ctxtest-after.sums
-file show/ctxtest-behind.service systemctl show ctxtest-behind.service
-file show/ctxagent.target systemctl show ctxagent.target
+file show-behind systemctl show ctxtest-behind.service
 ` + DefaultReport,
 	})
 	reached(t, r)
@@ -454,7 +467,7 @@ func TestNoNetwork(t *testing.T) {
 	r := boot(t, Config{
 		CDs:     []string{writeDisc(t, map[string]string{"epilog.sh": "#!/bin/sh\necho '*.* @@192.0.2.1:514' >/etc/rsyslog.d/50-site.conf\n"})},
 		Payload: []File{impatient(t)},
-		Report:  "file written ls /etc/rsyslog.d\nfile show/ctxagent.target systemctl show ctxagent.target\n" + DefaultReport,
+		Report:  "file written ls /etc/rsyslog.d\n" + DefaultReport,
 	})
 	reached(t, r)
 	got := receiptOf(t, r, "epilog")
