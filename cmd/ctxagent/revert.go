@@ -78,7 +78,11 @@ func (a *agent) wouldRevert(stdout io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	out := &printer{w: stdout}
-	n := printPlan(out, j.Plan(journal.Goal{}), "would be ")
+	plan := j.Plan(journal.Goal{})
+	n := printPlan(out, plan, "would be ")
+	for _, q := range plan.Units() {
+		out.line("would be disabled  %s", q.Unit)
+	}
 	return errors.Join(out.err, leftAlone(n))
 }
 
@@ -133,7 +137,7 @@ func printPlan(out *printer, p *journal.Plan, would string) int {
 		name, _ := report.Name(path)
 		out.line("left alone %s: someone else changed it, or put something into it, since", name)
 	}
-	if p.Empty() && len(p.Left) == 0 {
+	if p.Empty() && len(p.Left)+len(p.Units()) == 0 {
 		out.line("nothing to put back: no context has changed this root")
 	}
 	return len(p.Left)

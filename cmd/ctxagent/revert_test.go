@@ -163,9 +163,9 @@ func TestOneAtATime(t *testing.T) {
 	}
 }
 
-// Requests that a stage did not come to are made by whoever comes next.
-func TestPendingUnits(t *testing.T) {
-	root, _ := revertible(t)
+// editRecord changes the journal's record of root by hand.
+func editRecord(t *testing.T, root string, edit func(record map[string]any)) {
+	t.Helper()
 	name := filepath.Join(root, "var/lib/ctxagent/journal/record.json")
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -175,13 +175,60 @@ func TestPendingUnits(t *testing.T) {
 	if err := json.Unmarshal(b, &f); err != nil {
 		t.Fatal(err)
 	}
-	f["record"].(map[string]any)["pending"] = []map[string]string{{"verb": "restart", "unit": "rsyslog.service"}}
+	edit(f["record"].(map[string]any))
 	if b, err = json.Marshal(f); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A unit that a context enabled is disabled again in a root whose service manager
+// does not run: the links of its enabling go, and no other. One whose links nobody
+// knows stays in the record.
+func TestRevertDisables(t *testing.T) {
+	root, _ := revertible(t)
+	const wants = "etc/systemd/system/multi-user.target.wants"
+	if err := os.MkdirAll(filepath.Join(root, wants), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, unit := range []string{"munge.service", "munge-own.service", "slurmd.service"} {
+		if err := os.Symlink("/lib/systemd/system/"+unit, filepath.Join(root, wants, unit)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	editRecord(t, root, func(record map[string]any) {
+		record["enabled"] = []map[string]any{
+			{"unit": "munge.service", "was": "disabled", "links": []map[string]string{{"path": "/" + wants + "/munge.service", "target": "/lib/systemd/system/munge.service"}}},
+			{"unit": "slurmd.service", "was": "disabled"},
+		}
+	})
+	r := ctxagent(t, "revert", "--dry-run", "--root", root)
+	if r.status != 0 || !strings.Contains(r.stdout, "would be disabled  munge.service\n") {
+		t.Errorf("revert --dry-run: exit status %d: %s%s; want it to name the unit", r.status, r.stdout, r.stderr)
+	}
+	for range 2 { // the second time slurmd alone is to be disabled
+		r = ctxagent(t, "revert", "--root", root)
+		if r.status != 0 || !strings.Contains(r.stdout, "disable slurmd.service: left out") || strings.Contains(r.stdout, "nothing to put back") {
+			t.Errorf("revert: exit status %d: %s%s; want slurmd left out", r.status, r.stdout, r.stderr)
+		}
+		if said := strings.Contains(r.stdout, "disable munge.service: disabled\n"); said != strings.Contains(r.stdout, "rsyslog.d") {
+			t.Errorf("revert: %s; want munge disabled the first time", r.stdout)
+		}
+		left, err := filepath.Glob(filepath.Join(root, wants, "*"))
+		if err != nil || len(left) != 2 || filepath.Base(left[0]) != "munge-own.service" {
+			t.Errorf("the links are %q, %v; want those that enabling munge did not make", left, err)
+		}
+	}
+}
+
+// Requests that a stage did not come to are made by whoever comes next.
+func TestPendingUnits(t *testing.T) {
+	root, _ := revertible(t)
+	editRecord(t, root, func(record map[string]any) {
+		record["pending"] = []map[string]string{{"verb": "restart", "unit": "rsyslog.service"}}
+	})
 	r := ctxagent(t, "revert", "--recover", "--root", root)
 	if r.status != 0 || !strings.Contains(r.stdout, "restart rsyslog.service") {
 		t.Errorf("revert --recover: exit status %d: %s%s; want the restart asked for", r.status, r.stdout, r.stderr)

@@ -22,11 +22,7 @@ import (
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/stages"
-	"github.com/ctxagent/ctxagent/internal/units"
 )
-
-// unitDeadline bounds the asking for units; no job is waited for.
-const unitDeadline = 20 * time.Second
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
@@ -326,36 +322,6 @@ func (a *agent) stage(ctx context.Context, m *stages.Machine, d *cdrom.Disc, r *
 	disc := discReport(d)
 	r.Disc = &disc
 	m.Run(ctx, stages.Context{Disc: disc, Dir: filepath.Join(a.path, filesDir), Script: d.Script}, r)
-}
-
-// activate acts on the units of this machine. With another root there is no
-// service manager to ask: its units start with the new configuration anyway.
-func (a *agent) activate(reqs []policy.UnitRequest) []report.Unit {
-	var out []report.Unit
-	if a.path != "/" {
-		for _, q := range reqs {
-			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: the root is not this machine's"})
-		}
-		return out
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), unitDeadline)
-	defer cancel()
-	var todo []units.Request
-	for _, q := range reqs {
-		todo = append(todo, units.Request(q))
-	}
-	for _, res := range units.Act(ctx, todo) {
-		u := report.Unit{Unit: res.Unit, Action: res.Verb, Result: res.Result}
-		for _, l := range res.Links {
-			u.Links = append(u.Links, report.Link(l))
-		}
-		if res.Err != nil {
-			u.Result = "error: " + res.Err.Error()
-			a.log.Warn("the unit is left as it is", "unit", res.Unit, "err", res.Err)
-		}
-		out = append(out, u)
-	}
-	return out
 }
 
 // tell writes the receipt's line to the log, and to the console if asked.

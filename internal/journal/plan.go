@@ -264,15 +264,16 @@ func (pl *planner) stepped(p string) bool {
 // units fills in what the next record says of units and stages.
 func (pl *planner) units() {
 	old, g := pl.j.record, pl.goal
-	if g.Context == old.Context {
-		pl.next.Done, pl.next.Enabled = slices.Clone(old.Done), slices.Clone(old.Enabled)
-	} else {
-		for _, u := range old.Enabled {
-			if again := slices.Contains(g.Units, Request{"enable", u.Unit}); again {
-				pl.next.Enabled = append(pl.next.Enabled, u)
-			} else {
-				pl.next.Pending = append(pl.next.Pending, Request{"disable", u.Unit})
-			}
+	same := g.Context == old.Context
+	if same {
+		pl.next.Done = slices.Clone(old.Done)
+	}
+	for _, u := range old.Enabled {
+		wanted := same && !u.Dropped || slices.Contains(g.Units, Request{"enable", u.Unit})
+		u.Dropped = !wanted
+		pl.next.Enabled = append(pl.next.Enabled, u)
+		if u.Dropped {
+			pl.next.Pending = append(pl.next.Pending, Request{"disable", u.Unit})
 		}
 	}
 	if g.Context != (Context{}) && !slices.Contains(pl.next.Done, g.Stage) {

@@ -37,6 +37,9 @@ type Unit struct {
 	Was  string `json:"was"` // its state before, systemctl(1)'s is-enabled
 	// Links are the symlinks that the service manager made for it.
 	Links []Link `json:"links,omitempty"`
+	// Dropped is one that no context wants any more: it is to be disabled, and goes
+	// from the record when it is.
+	Dropped bool `json:"dropped,omitempty"`
 }
 
 // Link is a symlink.

@@ -152,6 +152,9 @@ type Unit struct {
 	Links  []Link `json:"links,omitempty"` // the symlinks that enabling made
 }
 
+// Disabled is how the Result of a unit begins that is disabled now.
+const Disabled = "disabled"
+
 // Link is a symlink of the service manager's.
 type Link struct {
 	Path   string `json:"path"`

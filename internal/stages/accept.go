@@ -66,13 +66,19 @@ func (m *Machine) commit(r *report.Receipt, a policy.Approved, plan *journal.Pla
 	return err
 }
 
-// Settle notes that the pending requests were made, and what they made.
+// Settle notes that the pending requests were made, and what they made. A unit that
+// could not be disabled stays in the record: whoever plans next asks again.
 func Settle(j *journal.Journal, done []report.Unit) error {
 	rec := j.Record()
 	if len(rec.Pending) == 0 {
 		return nil
 	}
-	rec.Pending, rec.Enabled = nil, slices.Clone(rec.Enabled)
+	rec.Pending = nil
+	rec.Enabled = slices.DeleteFunc(slices.Clone(rec.Enabled), func(u journal.Unit) bool {
+		return u.Dropped && slices.ContainsFunc(done, func(d report.Unit) bool {
+			return d.Unit == u.Unit && d.Action == "disable" && strings.HasPrefix(d.Result, report.Disabled)
+		})
+	})
 	for i := range rec.Enabled {
 		for _, u := range done {
 			if u.Unit != rec.Enabled[i].Unit || len(u.Links) == 0 {

@@ -89,10 +89,24 @@ func (r *Result) act(ctx context.Context, conn *dbus.Conn) error {
 		return fmt.Errorf("%s %s: %w", r.Verb, r.Unit, err)
 	}
 	r.Result = r.Verb + "d"
+	return reload(ctx, conn)
+}
+
+func reload(ctx context.Context, conn *dbus.Conn) error {
 	if err := conn.ReloadContext(ctx); err != nil {
 		return fmt.Errorf("reload the service manager: %w", err)
 	}
 	return nil
+}
+
+// Reload lets the service manager read its unit files and links anew.
+func Reload(ctx context.Context) error {
+	conn, err := dbus.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to the service manager: %w", err)
+	}
+	defer conn.Close()
+	return reload(ctx, conn)
 }
 
 // FileState asks the service manager how a unit is enabled: "enabled",

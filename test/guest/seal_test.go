@@ -27,7 +27,8 @@ func mounted(t *testing.T, disk, script string, env ...string) (string, int) {
 }
 
 // sealedDisk is a disk of the image with the product, and slurmd not enabled, as
-// its builder has sealed it. What the harness lays over it at boot may change.
+// its builder has sealed it. Disabling slurmd by systemctl would disable rsyslog, too,
+// which the image has enabled (systemd.unit(5), Also=). What the harness lays over it at boot may change.
 func sealedDisk(t *testing.T, image Image, agent string) (disk string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -56,7 +57,10 @@ func sealedDisk(t *testing.T, image Image, agent string) (disk string) {
 	if out, err := exec.Command("cp", "--sparse=always", image.Root, disk).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v: %s", err, out)
 	}
-	out, status := mounted(t, disk, `tar -xf "$PRODUCT"; rm etc/systemd/system/multi-user.target.wants/slurmd.service; "$AGENT" seal --root .`, "PRODUCT="+product, "AGENT="+agent)
+	out, status := mounted(t, disk, `tar -xf "$PRODUCT"; rm etc/systemd/system/multi-user.target.wants/slurmd.service
+sed -i 's/^WantedBy=.*/&\nAlso=rsyslog.service/' lib/systemd/system/slurmd.service
+grep -q ^Also= lib/systemd/system/slurmd.service
+"$AGENT" seal --root .`, "PRODUCT="+product, "AGENT="+agent)
 	if status != 0 {
 		t.Fatalf("seal: exit status %d: %s", status, out)
 	}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package units
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestRemoveLinks(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	const system = "etc/systemd/system/"
+	for _, d := range []string{"a.target.wants", "b.target.requires", "plain", "foreign.wants"} {
+		if err := root.MkdirAll(system+d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unit := "/lib/systemd/system/x.service"
+	for name, target := range map[string]string{
+		"a.target.wants/x.service":    unit,
+		"b.target.requires/x.service": unit,
+		"b.target.requires/y.service": "/lib/systemd/system/y.service", // the image's
+		"alias.service":               unit,
+		"plain/x.service":             unit,
+		"changed.service":             "/dev/null", // masked since
+		"foreign.wants/x.service":     unit,        // not of ours
+	} {
+		if err := root.Symlink(target, system+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := root.WriteFile(system+"file.service", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var links []Link
+	for _, name := range []string{"a.target.wants/x.service", "b.target.requires/x.service", "alias.service", "plain/x.service", "changed.service", "file.service", "gone.target.wants/x.service"} {
+		links = append(links, Link{"/" + system + name, unit})
+	}
+	for range 2 { // the second time there is nothing to do
+		left, err := RemoveLinks(root, links)
+		if want := []string{"/" + system + "changed.service", "/" + system + "file.service"}; err != nil || !slices.Equal(left, want) {
+			t.Fatalf("RemoveLinks() = %q, %v; want %q left", left, err, want)
+		}
+		var got []string
+		for _, pattern := range []string{"*", "*/*"} {
+			names, err := filepath.Glob(filepath.Join(dir, system, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range names {
+				rel, _ := filepath.Rel(filepath.Join(dir, system), n)
+				got = append(got, rel)
+			}
+		}
+		want := []string{"b.target.requires", "changed.service", "file.service", "foreign.wants", "plain", "b.target.requires/y.service", "foreign.wants/x.service"}
+		if !slices.Equal(got, want) {
+			t.Fatalf("afterwards there are %q; want %q", got, want)
+		}
+	}
+	if _, err := RemoveLinks(root, []Link{{"/../../etc/passwd", "x"}}); err != nil {
+		t.Errorf("a path above the root: %v; want it taken for one below", err)
+	}
+}
