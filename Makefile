@@ -34,11 +34,12 @@ setup:
 	@test/setup.sh test
 	@test/daemons.sh 12 >/dev/null & twelve=$$!; test/daemons.sh 13 >/dev/null && wait $$twelve
 
-# One package at a time: loop devices and mounts are the machine's. The guest
-# tests stand last and alone: they want both CPUs.
+# Two packages at a time, since many tests wait. The attacks' tests look at the whole
+# machine before and after each attack, and the guests want both CPUs: they run alone.
 unit:
 	CTXAGENT_DAEMONS=$$(test/daemons.sh 12) CTXAGENT_DAEMONS_13=$$(test/daemons.sh 13) \
-		go test -p 1 -count=1 $$(go list ./... | grep -v /test/guest)
+		go test -p 2 -count=1 $$(go list ./... | grep -v -e /test/guest -e /sandbox/attacks)
+	go test -count=1 ./internal/sandbox/attacks
 
 guest:
 	go test -count=1 -v -timeout 60m ./test/guest

@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,15 +22,15 @@ import (
 // TestListerKeepsOneSocket: for as long as it waits, and none afterwards.
 func TestListerKeepsOneSocket(t *testing.T) {
 	namespace(t)
-	before := descriptors(t)
+	before := sockets(t)
 	var l lister
 	for range 10 {
 		if _, err := l.list(gateway, Links); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(descriptors(t)) - len(before); n != 1 {
-		t.Errorf("after 10 snapshots %d descriptors are open; want one", n)
+	if opened := since(t, before); len(opened) != 1 {
+		t.Errorf("after 10 snapshots the sockets %v are open; want one", opened)
 	}
 	l.close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -37,12 +39,12 @@ func TestListerKeepsOneSocket(t *testing.T) {
 		t.Error("Wait returned in an empty namespace")
 	}
 	for range 100 { // both sockets are closed in the background
-		if len(descriptors(t)) == len(before) {
+		if len(since(t, before)) == 0 {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("%d descriptors are open; want %d as before", len(descriptors(t)), len(before))
+	t.Errorf("the sockets %v are open still; want none but those from before", since(t, before))
 }
 
 // TestListerAfterAnError: a socket that fails is not used again.
@@ -53,17 +55,15 @@ func TestListerAfterAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	before := descriptors(t)
+	before := sockets(t)
 	var l lister
 	defer l.close()
 	if _, err := l.list(gateway, Links); err != nil {
 		t.Fatal(err)
 	}
-	for fd := range descriptors(t) {
-		if !before[fd] {
-			if err := unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC); err != nil { // it is no socket any more
-				t.Fatal(err)
-			}
+	for _, fd := range since(t, before) {
+		if err := unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC); err != nil { // it is no socket any more
+			t.Fatal(err)
 		}
 	}
 	if s, err := l.list(gateway, Links); err == nil {
@@ -196,22 +196,33 @@ func TestNowhereIsNotLocal(t *testing.T) {
 	}
 }
 
-// descriptors are the open ones, but for that of the look itself.
-func descriptors(t *testing.T) map[int]bool {
+// sockets are the descriptors of this process's open sockets by their inode, which
+// unlike the number of a descriptor is not used again at once: the sockets of a test
+// before this one may be closed meanwhile.
+func sockets(t *testing.T) map[string]int {
 	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
+	const dir = "/proc/self/fd"
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := map[int]bool{}
+	open := map[string]int{}
 	for _, e := range entries {
-		fd, err := strconv.Atoi(e.Name())
-		if err == nil {
-			_, err = unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		}
-		if err == nil {
-			open[fd] = true
+		link, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if fd, bad := strconv.Atoi(e.Name()); err == nil && bad == nil && strings.HasPrefix(link, "socket:") {
+			open[link] = fd
 		}
 	}
 	return open
+}
+
+// since are the descriptors of the sockets that were not open before.
+func since(t *testing.T, before map[string]int) (opened []int) {
+	t.Helper()
+	for inode, fd := range sockets(t) {
+		if _, old := before[inode]; !old {
+			opened = append(opened, fd)
+		}
+	}
+	return opened
 }
