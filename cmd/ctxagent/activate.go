@@ -23,7 +23,11 @@ func (a *agent) activate(reqs []policy.UnitRequest) []report.Unit {
 	out, reqs := a.disable(reqs)
 	if a.path != "/" {
 		for _, q := range reqs {
-			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: the root is not this machine's"})
+			u := report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: the root is not this machine's"}
+			if q.Verb == "disable" {
+				u.Result += ", and it is not noted which links enabling it made: revert on the machine itself"
+			}
+			out = append(out, u)
 		}
 		return out
 	}

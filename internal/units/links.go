@@ -23,6 +23,9 @@ func RemoveLinks(root *os.Root, links []Link) (left []string, err error) {
 	for _, l := range links {
 		name := strings.TrimPrefix(path.Clean(l.Path), "/")
 		target, err := root.Readlink(name)
+		if !path.IsAbs(target) { // the service manager names the target from the root
+			target = path.Join("/", path.Dir(name), target)
+		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue

@@ -27,7 +27,7 @@ func TestRemoveLinks(t *testing.T) {
 		"a.target.wants/x.service":    unit,
 		"b.target.requires/x.service": unit,
 		"b.target.requires/y.service": "/lib/systemd/system/y.service", // the image's
-		"alias.service":               unit,
+		"alias.service":               "../../../lib/systemd/system/x.service",
 		"plain/x.service":             unit,
 		"changed.service":             "/dev/null", // masked since
 		"foreign.wants/x.service":     unit,        // not of ours
