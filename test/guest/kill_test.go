@@ -111,9 +111,9 @@ func firstBoot(t *testing.T, c Config) (said map[string]string, applying time.Du
 	return said, applying
 }
 
-// noInit is why a guest is killed that has not reached its init after so long; a
+// errNoInit is why a guest is killed that has not reached its init after so long; a
 // quick one does in three seconds.
-var noInit = errors.New("no init after 45 s")
+var errNoInit = errors.New("no init after 45 s")
 
 // emulatorStoodStill tells a guest that hangs by a fault that cannot be the
 // agent's, about one boot in 50 on a busy machine: one that did not get as far as
@@ -122,7 +122,7 @@ var noInit = errors.New("no init after 45 s")
 // more; the next boot is looked at.
 func emulatorStoodStill(r *Result, err error) bool {
 	_, locked := r.Find("watchdog: BUG: soft lockup")
-	return errors.Is(err, noInit) || locked
+	return errors.Is(err, errNoInit) || locked
 }
 
 // killAfter boots the guest, kills it so long after the end of one of the first
@@ -133,7 +133,7 @@ func killAfter(t *testing.T, c Config, after time.Duration, follow ...func(Line)
 	ctx, kill := context.WithCancelCause(t.Context())
 	defer kill(nil)
 	applying, scripts := false, 1+rand.IntN(2)
-	noWord := time.AfterFunc(45*time.Second, func() { kill(noInit) })
+	noWord := time.AfterFunc(45*time.Second, func() { kill(errNoInit) })
 	defer noWord.Stop()
 	c.Console = func(l Line) {
 		if strings.Contains(l.Text, "ctxtest: init") {
