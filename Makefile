@@ -34,12 +34,13 @@ setup:
 	@test/setup.sh test
 	@test/daemons.sh 12 >/dev/null & twelve=$$!; test/daemons.sh 13 >/dev/null && wait $$twelve
 
-# Two packages at a time, since many tests wait. The attacks' tests look at the whole
-# machine before and after each attack, and the guests want both CPUs: they run alone.
+# Two packages at a time, since many tests wait. What has bounds of time, looks at the
+# whole machine, as the attacks do, or wants both CPUs, as a guest does, runs alone.
+ALONE := ./cmd/ctxagent ./internal/sandbox/attacks
 unit:
 	CTXAGENT_DAEMONS=$$(test/daemons.sh 12) CTXAGENT_DAEMONS_13=$$(test/daemons.sh 13) \
-		go test -p 2 -count=1 $$(go list ./... | grep -v -e /test/guest -e /sandbox/attacks)
-	go test -count=1 ./internal/sandbox/attacks
+		go test -p 2 -count=1 $$(go list ./... | grep -v -e /cmd/ctxagent -e /test/guest -e /sandbox/attacks)
+	go test -p 1 -count=1 $(ALONE)
 
 guest:
 	go test -count=1 -v -timeout 60m ./test/guest

@@ -11,6 +11,7 @@ import (
 	"github.com/ctxagent/ctxagent/internal/manifest"
 	"github.com/ctxagent/ctxagent/internal/policy"
 	"github.com/ctxagent/ctxagent/internal/stages"
+	"github.com/ctxagent/ctxagent/internal/units"
 )
 
 // The explanations of a difference.
@@ -33,7 +34,10 @@ type explainer struct {
 }
 
 func newExplainer(rec journal.Record, mutable []string) explainer {
-	x := explainer{disc: rec.Context.Disc, entries: map[string]*journal.Entry{}, enabled: rec.Enabled, mutable: mutable}
+	x := explainer{disc: rec.Context.Disc, entries: map[string]*journal.Entry{}, mutable: mutable}
+	if rec.Context != (journal.Context{}) {
+		x.enabled = rec.Enabled
+	}
 	for i := range rec.Entries {
 		x.entries[rec.Entries[i].Path] = &rec.Entries[i]
 	}
@@ -105,7 +109,7 @@ func (x *explainer) enabling(d manifest.Difference) string {
 	}
 	for _, u := range x.enabled {
 		for _, l := range u.Links {
-			link := l.Path == d.Path && d.Now.Type == manifest.Symlink && d.Now.Target == l.Target
+			link := l.Path == d.Path && d.Now.Type == manifest.Symlink && units.Link(l).Leads(d.Now.Target)
 			if link || path.Dir(l.Path) == d.Path && d.Now.Type == manifest.Directory && d.Now.Mode == 0o755 {
 				return u.Unit
 			}

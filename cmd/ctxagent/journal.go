@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/ctxagent/ctxagent/internal/journal"
@@ -29,27 +28,17 @@ func (a *agent) recover(r *report.Receipt) (err error) {
 	for _, p := range a.journal.Left {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%q was changed by someone else before the recovery, and is left as it is", p))
 	}
-	pending := resumed(a.journal.Record())
-	if len(pending) == 0 {
+	rec := a.journal.Record()
+	if len(rec.Pending) == 0 {
 		return nil
 	}
 	r.Warnings = append(r.Warnings, "the last run did not come to ask for its units: they are asked for now")
-	r.Units = append(r.Units, a.activate(requests(pending))...)
-	return stages.Settle(a.journal, r.Units)
-}
-
-// resumed are the requests that a record has pending. What the service manager
-// made of an enabling it says once: where that may have been lost, the unit, which
-// was not enabled before, is disabled first.
-func resumed(rec journal.Record) []journal.Request {
-	var out []journal.Request
-	for _, q := range rec.Pending {
-		if q.Verb == "enable" && slices.ContainsFunc(rec.Enabled, func(u journal.Unit) bool { return u.Unit == q.Unit && len(u.Links) == 0 }) {
-			out = append(out, journal.Request{Verb: "disable", Unit: q.Unit})
-		}
-		out = append(out, q)
+	done := a.activate(requests(rec.Pending))
+	if err := noteCutOff(a.root, rec, done); err != nil {
+		return err
 	}
-	return out
+	r.Units = append(r.Units, done...)
+	return stages.Settle(a.journal, done)
 }
 
 func requests(reqs []journal.Request) []policy.UnitRequest {
@@ -63,10 +52,13 @@ func requests(reqs []journal.Request) []policy.UnitRequest {
 // absent says what becomes of a former disc's context on a boot without one.
 func (a *agent) absent(r *report.Receipt) {
 	rec := a.journal.Record()
-	if rec.Context == (journal.Context{}) {
+	said := fmt.Sprintf("what the disc with digest %.12s did on an earlier boot is put back (the policy's media.absent)", rec.Context.Disc)
+	switch {
+	case rec.Context == (journal.Context{}) && len(rec.Enabled) == 0:
 		return
-	}
-	if a.policy.Media.Absent == policy.Keep {
+	case rec.Context == (journal.Context{}):
+		said = "units that a former disc enabled could not be disabled, which is tried again"
+	case a.policy.Media.Absent == policy.Keep:
 		r.Warnings = append(r.Warnings, fmt.Sprintf("what the disc with digest %.12s did on an earlier boot stays (the policy's media.absent): `ctxagent revert` puts the image's own back", rec.Context.Disc))
 		return
 	}
@@ -75,13 +67,14 @@ func (a *agent) absent(r *report.Receipt) {
 		r.End(report.Failed, fmt.Errorf("put back what the last disc changed: %w", err))
 		return
 	}
-	r.Warnings = append(r.Warnings, fmt.Sprintf("what the disc with digest %.12s did on an earlier boot is put back (the policy's media.absent)", rec.Context.Disc))
+	r.Warnings = append(r.Warnings, said)
 	r.Changes = stages.Changes(plan, policy.Approved{})
 	for _, p := range plan.Left {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%q was changed by someone else since, and is left as it is", p))
 	}
-	r.Units = append(r.Units, a.activate(requests(plan.Units()))...)
-	if err := stages.Settle(a.journal, r.Units); err != nil {
+	done := a.activate(requests(plan.Units()))
+	r.Units = append(r.Units, done...)
+	if err := stages.Settle(a.journal, done); err != nil {
 		r.Warnings = append(r.Warnings, err.Error())
 	}
 }

@@ -116,6 +116,9 @@ func (a *agent) revert(out *printer) error {
 	done := a.activate(requests(plan.Units()))
 	for _, u := range done {
 		out.line("%s %s: %s", u.Action, u.Unit, u.Result)
+		if !u.Disabled() {
+			n++
+		}
 	}
 	if err := stages.Settle(a.journal, done); err != nil {
 		return err
@@ -147,5 +150,5 @@ func leftAlone(n int) error {
 	if n == 0 {
 		return nil
 	}
-	return &exitError{1, fmt.Errorf("%d paths are left alone: put them right by hand, then run revert again", n)}
+	return &exitError{1, fmt.Errorf("%d paths or units are left alone: put them right by hand, then run revert again", n)}
 }

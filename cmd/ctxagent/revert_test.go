@@ -88,7 +88,7 @@ func TestRevertLeavesWhatSomeoneElseChanged(t *testing.T) {
 	for _, args := range [][]string{{"revert", "--dry-run", "--root", root}, {"revert", "--root", root}, {"revert", "--root", root}} {
 		r := ctxagent(t, args...)
 		for _, w := range []string{"left alone /etc/rsyslog.d/50-site.conf", "left alone /opt/condor:"} {
-			if r.status != 1 || !strings.Contains(r.stdout, w) || !strings.Contains(r.stderr, "2 paths are left alone") {
+			if r.status != 1 || !strings.Contains(r.stdout, w) || !strings.Contains(r.stderr, "2 paths or units are left alone") {
 				t.Errorf("%q: exit status %d: %s%s; want 1 and %q", args, r.status, r.stdout, r.stderr, w)
 			}
 		}
@@ -184,42 +184,124 @@ func editRecord(t *testing.T, root string, edit func(record map[string]any)) {
 	}
 }
 
-// A unit that a context enabled is disabled again in a root whose service manager
-// does not run: the links of its enabling go, and no other. One whose links nobody
-// knows stays in the record.
-func TestRevertDisables(t *testing.T) {
-	root, _ := revertible(t)
-	const wants = "etc/systemd/system/multi-user.target.wants"
+const wants = "etc/systemd/system/multi-user.target.wants"
+
+// wanting puts the links of enabled units into root.
+func wanting(t *testing.T, root string, names ...string) {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Join(root, wants), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, unit := range []string{"munge.service", "munge-own.service", "slurmd.service"} {
+	for _, unit := range names {
 		if err := os.Symlink("/lib/systemd/system/"+unit, filepath.Join(root, wants, unit)); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// linkTo is the link of an enabled unit in the journal.
+func linkTo(unit string) map[string]string {
+	return map[string]string{"path": "/" + wants + "/" + unit, "target": "/lib/systemd/system/" + unit}
+}
+
+// wanted are the units that root has links to.
+func wanted(t *testing.T, root string) (names []string) {
+	t.Helper()
+	links, err := filepath.Glob(filepath.Join(root, wants, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		names = append(names, filepath.Base(l))
+	}
+	return names
+}
+
+// A unit that a context enabled is disabled again in a root whose service manager
+// does not run: the links of its enabling go, and no other. One that someone else
+// changed stays, and in the record, until it is put right.
+func TestRevertDisables(t *testing.T) {
+	root, _ := revertible(t)
+	wanting(t, root, "munge.service", "munge-own.service", "rsyslog.service", "slurmd.service")
+	rsyslog := filepath.Join(root, wants, "rsyslog.service")
+	if err := errors.Join(os.Remove(rsyslog), os.Symlink("/dev/null", rsyslog)); err != nil {
+		t.Fatal(err)
+	}
 	editRecord(t, root, func(record map[string]any) {
 		record["enabled"] = []map[string]any{
-			{"unit": "munge.service", "was": "disabled", "links": []map[string]string{{"path": "/" + wants + "/munge.service", "target": "/lib/systemd/system/munge.service"}}},
-			{"unit": "slurmd.service", "was": "disabled"},
+			{"unit": "munge.service", "was": "disabled", "links": []map[string]string{linkTo("munge.service")}},
+			{"unit": "rsyslog.service", "was": "disabled", "links": []map[string]string{linkTo("rsyslog.service")}},
+			{"unit": "slurmd.service", "was": "disabled"}, // its enabling failed
 		}
 	})
 	r := ctxagent(t, "revert", "--dry-run", "--root", root)
 	if r.status != 0 || !strings.Contains(r.stdout, "would be disabled  munge.service\n") {
 		t.Errorf("revert --dry-run: exit status %d: %s%s; want it to name the unit", r.status, r.stdout, r.stderr)
 	}
-	for range 2 { // the second time slurmd alone is to be disabled
+	for i := range 2 {
 		r = ctxagent(t, "revert", "--root", root)
-		if r.status != 0 || !strings.Contains(r.stdout, "disable slurmd.service: left out") || strings.Contains(r.stdout, "nothing to put back") {
-			t.Errorf("revert: exit status %d: %s%s; want slurmd left out", r.status, r.stdout, r.stderr)
+		if r.status != 1 || !strings.Contains(r.stdout, "disable rsyslog.service: left alone: someone else changed /"+wants+"/rsyslog.service\n") || strings.Contains(r.stdout, "nothing to put back") {
+			t.Errorf("revert: exit status %d: %s%s; want rsyslog left alone", r.status, r.stdout, r.stderr)
 		}
-		if said := strings.Contains(r.stdout, "disable munge.service: disabled\n"); said != strings.Contains(r.stdout, "rsyslog.d") {
-			t.Errorf("revert: %s; want munge disabled the first time", r.stdout)
+		for _, said := range []string{"disable munge.service: disabled\n", "disable slurmd.service: nothing to undo"} {
+			if strings.Contains(r.stdout, said) != (i == 0) {
+				t.Errorf("revert, the %d. time: %s; want %q the first time alone", i+1, r.stdout, said)
+			}
 		}
-		left, err := filepath.Glob(filepath.Join(root, wants, "*"))
-		if err != nil || len(left) != 2 || filepath.Base(left[0]) != "munge-own.service" {
-			t.Errorf("the links are %q, %v; want those that enabling munge did not make", left, err)
+		if got := wanted(t, root); !slices.Equal(got, []string{"munge-own.service", "rsyslog.service", "slurmd.service"}) {
+			t.Errorf("there are links to %q; want those that enabling munge did not make", got)
 		}
+		if r := ctxagent(t, "seal", "--root", root); r.status != 1 || !strings.Contains(r.stderr, "enabling of rsyslog.service could not be undone") {
+			t.Errorf("seal: exit status %d: %s; want it to name the unit", r.status, r.stderr)
+		}
+	}
+	if err := os.Remove(rsyslog); err != nil {
+		t.Fatal(err)
+	}
+	if r = ctxagent(t, "revert", "--root", root); r.status != 0 || !strings.Contains(r.stdout, "disable rsyslog.service: disabled\n") {
+		t.Errorf("revert after it was put right: exit status %d: %s%s", r.status, r.stdout, r.stderr)
+	}
+	if r = ctxagent(t, "revert", "--root", root); r.status != 0 || !strings.Contains(r.stdout, "nothing to put back") {
+		t.Errorf("revert once more: exit status %d: %s%s; want nothing left", r.status, r.stdout, r.stderr)
+	}
+}
+
+// Two units of which one enables the other (Also=): taking one back leaves the other
+// its own links, and an enabling that was cut off is known by the links that were not
+// there before.
+func TestEnablingIsCutOff(t *testing.T) {
+	root, _ := revertible(t)
+	wanting(t, root, "munge.service", "rsyslog.service", "slurmd.service")
+	editRecord(t, root, func(record map[string]any) {
+		record["enabled"] = []map[string]any{{"unit": "slurmd.service", "was": "disabled"}, {"unit": "munge.service", "was": "disabled"}}
+		record["pending"] = []map[string]string{{"verb": "enable", "unit": "slurmd.service"}, {"verb": "enable", "unit": "munge.service"}}
+		record["before"] = []map[string]string{linkTo("rsyslog.service")} // the image's, which slurmd's Also= names
+	})
+	if r := ctxagent(t, "revert", "--recover", "--root", root); r.status != 0 {
+		t.Fatalf("revert --recover: exit status %d: %s%s", r.status, r.stdout, r.stderr)
+	}
+	editRecord(t, root, func(record map[string]any) {
+		if record["pending"] != nil || record["before"] != nil {
+			t.Errorf("after the recovery the record has %v; want nothing pending", record)
+		}
+		for _, u := range record["enabled"].([]any) {
+			if u := u.(map[string]any); u["unit"] == "slurmd.service" {
+				u["dropped"] = true
+			}
+		}
+		record["pending"] = []map[string]string{{"verb": "disable", "unit": "slurmd.service"}}
+	})
+	if r := ctxagent(t, "revert", "--recover", "--root", root); r.status != 0 || !strings.Contains(r.stdout, "disable slurmd.service: disabled\n") {
+		t.Fatalf("revert --recover: exit status %d: %s%s", r.status, r.stdout, r.stderr)
+	}
+	if got := wanted(t, root); !slices.Equal(got, []string{"munge.service", "rsyslog.service"}) {
+		t.Errorf("without slurmd there are links to %q; want munge's, which is wanted, and the image's", got)
+	}
+	if r := ctxagent(t, "revert", "--root", root); r.status != 0 {
+		t.Fatalf("revert: exit status %d: %s%s", r.status, r.stdout, r.stderr)
+	}
+	if got := wanted(t, root); !slices.Equal(got, []string{"rsyslog.service"}) {
+		t.Errorf("after the revert there are links to %q; want the image's alone", got)
 	}
 }
 

@@ -94,6 +94,9 @@ func pristine(root *os.Root) error {
 	if err := j.Close(); err != nil {
 		return err
 	}
+	if rec.Context == (journal.Context{}) && len(rec.Entries) == 0 && len(rec.Enabled) > 0 {
+		return fmt.Errorf("seal: a former context's enabling of %s could not be undone: `ctxagent revert` says why", rec.Enabled[0].Unit)
+	}
 	if len(rec.Entries)+len(rec.Enabled) > 0 {
 		return fmt.Errorf("seal: a context is applied to this root, and would be sealed as if it were the image's: `ctxagent revert` first")
 	}

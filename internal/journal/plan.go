@@ -22,6 +22,7 @@ type Goal struct {
 	Results []Result
 	Units   []Request // to be made once the paths are in place
 	Enabled []Unit    // those of them that the image has not enabled
+	Links   []Link    // all links of units, if Enabled has any
 }
 
 // Result is what a stage made of one path. An absent State is a path that the
@@ -285,6 +286,7 @@ func (pl *planner) units() {
 		}
 	}
 	pl.next.Pending = append(pl.next.Pending, g.Units...)
+	pl.next.Before = g.Links
 }
 
 // Empty tells that the plan changes no path.
@@ -294,7 +296,7 @@ func (p *Plan) Empty() bool { return len(p.steps) == 0 }
 // aside.
 func (j *Journal) recordChanges(p *Plan) bool {
 	a, b := j.record, p.next
-	a.Pending, b.Pending = nil, nil
+	a.Pending, b.Pending, a.Before, b.Before = nil, nil, nil, nil
 	if len(a.Entries) == 0 {
 		a.Entries = nil
 	}

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestPowerCut takes the power from a machine at every flush of its disks while
@@ -75,7 +73,6 @@ func newMachine(t *testing.T, systems []string) (*machine, *twoStates) {
 	if out, err := exec.Command("cp", "-a", s.before+"/.", m.dir).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v: %s", err, out)
 	}
-	unix.Sync()
 	unmount()
 	return m, s
 }

@@ -29,6 +29,9 @@ type Record struct {
 	// Pending are the requests that were accepted and not yet made: whoever
 	// finds them makes them, and takes them out by Update.
 	Pending []Request `json:"pending,omitempty"`
+	// Before are the links of units that were there when Pending was noted, if there is
+	// one among it to enable: what an enabling made that was cut off is known by them.
+	Before []Link `json:"before,omitempty"`
 }
 
 // Unit is one that a context enabled and that the image had not.
@@ -40,6 +43,13 @@ type Unit struct {
 	// Dropped is one that no context wants any more: it is to be disabled, and goes
 	// from the record when it is.
 	Dropped bool `json:"dropped,omitempty"`
+}
+
+// Made notes a link, once.
+func (u *Unit) Made(l Link) {
+	if !slices.Contains(u.Links, l) {
+		u.Links = append(u.Links, l)
+	}
 }
 
 // Link is a symlink.

@@ -152,8 +152,18 @@ type Unit struct {
 	Links  []Link `json:"links,omitempty"` // the symlinks that enabling made
 }
 
-// Disabled is how the Result of a unit begins that is disabled now.
-const Disabled = "disabled"
+// What a Result is, or begins with, where a unit was to be disabled: it is disabled, or
+// no context has enabled it.
+const (
+	Disabled   = "disabled"
+	NotEnabled = "nothing to undo: no link to it is of a context's making"
+)
+
+// Disabled tells whether the unit was to be disabled, and no context's enabling of it
+// is left.
+func (u Unit) Disabled() bool {
+	return u.Action == "disable" && (u.Result == NotEnabled || strings.HasPrefix(u.Result, Disabled))
+}
 
 // Link is a symlink of the service manager's.
 type Link struct {

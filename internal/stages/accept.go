@@ -5,6 +5,8 @@ package stages
 import (
 	"errors"
 	"fmt"
+	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +29,7 @@ func (m *Machine) accept(r *report.Receipt, a policy.Approved, goal journal.Goal
 	}
 	changed := !plan.Empty()
 	goal.Units = m.todo(r, a.Units(), changed)
-	if goal.Enabled, err = m.enabled(goal.Units); err != nil {
+	if goal.Enabled, goal.Links, err = m.enabled(goal.Units); err != nil {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("what is enabled now cannot be put back by a revert: %v", err))
 	}
 	if plan, err = changeset.Plan(m.Journal, a, goal); err == nil {
@@ -41,9 +43,10 @@ func (m *Machine) accept(r *report.Receipt, a policy.Approved, goal journal.Goal
 		r.End(report.Failed, err)
 		return
 	}
-	r.Units = append(r.Units, m.act(plan.Units())...)
+	done := m.act(plan.Units())
+	r.Units = append(r.Units, done...)
 	if !m.Rehearse {
-		if err := Settle(m.Journal, r.Units); err != nil {
+		if err := Settle(m.Journal, done); err != nil {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("the next run asks for the units again: %v", err))
 		}
 	}
@@ -66,29 +69,43 @@ func (m *Machine) commit(r *report.Receipt, a policy.Approved, plan *journal.Pla
 	return err
 }
 
-// Settle notes that the pending requests were made, and what they made. A unit that
-// could not be disabled stays in the record: whoever plans next asks again.
+// Settle notes that the pending requests were made, and which links they made. A unit
+// that could not be disabled stays in the record: whoever plans next asks again.
 func Settle(j *journal.Journal, done []report.Unit) error {
 	rec := j.Record()
-	if len(rec.Pending) == 0 {
-		return nil
-	}
-	rec.Pending = nil
-	rec.Enabled = slices.DeleteFunc(slices.Clone(rec.Enabled), func(u journal.Unit) bool {
-		return u.Dropped && slices.ContainsFunc(done, func(d report.Unit) bool {
-			return d.Unit == u.Unit && d.Action == "disable" && strings.HasPrefix(d.Result, report.Disabled)
-		})
-	})
-	for i := range rec.Enabled {
-		for _, u := range done {
-			if u.Unit != rec.Enabled[i].Unit || len(u.Links) == 0 {
-				continue
-			}
-			rec.Enabled[i].Links = nil
-			for _, l := range u.Links {
-				rec.Enabled[i].Links = append(rec.Enabled[i].Links, journal.Link(l))
+	rec.Pending, rec.Before = nil, nil
+	var enabled []journal.Unit
+	for _, u := range rec.Enabled {
+		u.Links = slices.Clone(u.Links)
+		for _, d := range done {
+			if d.Unit == u.Unit {
+				for _, l := range d.Links {
+					u.Made(journal.Link(l))
+				}
 			}
 		}
+		enabled = append(enabled, u)
+	}
+	// What one unit names in Also= was enabled with it: its own links are its own.
+	for i := range enabled {
+		for _, other := range enabled {
+			for _, l := range other.Links {
+				if path.Base(l.Path) == enabled[i].Unit {
+					enabled[i].Made(l)
+				}
+			}
+		}
+	}
+	rec.Enabled = slices.DeleteFunc(enabled, func(u journal.Unit) bool {
+		return u.Dropped && slices.ContainsFunc(done, func(d report.Unit) bool {
+			return d.Unit == u.Unit && d.Disabled()
+		})
+	})
+	if len(rec.Enabled) == 0 {
+		rec.Enabled = nil
+	}
+	if reflect.DeepEqual(rec, j.Record()) {
+		return nil
 	}
 	return j.Update(rec)
 }
@@ -168,10 +185,14 @@ func (m *Machine) todo(r *report.Receipt, reqs []policy.UnitRequest, changed boo
 	return out
 }
 
-// enabled are the units that the requests enable and that are not enabled yet.
-func (m *Machine) enabled(reqs []journal.Request) (out []journal.Unit, err error) {
+// enabled are the units that the requests enable and that are not enabled yet, and
+// the links that are there before.
+func (m *Machine) enabled(reqs []journal.Request) (out []journal.Unit, links []journal.Link, err error) {
+	if m.Rehearse || m.FileState == nil {
+		return nil, nil, nil
+	}
 	for _, q := range reqs {
-		if q.Verb != "enable" || m.FileState == nil || m.Rehearse {
+		if q.Verb != "enable" {
 			continue
 		}
 		was, stateErr := m.FileState(q.Unit)
@@ -181,7 +202,12 @@ func (m *Machine) enabled(reqs []journal.Request) (out []journal.Unit, err error
 			out = append(out, journal.Unit{Unit: q.Unit, Was: was})
 		}
 	}
-	return out, err
+	if len(out) > 0 && m.UnitLinks != nil {
+		var linksErr error
+		links, linksErr = m.UnitLinks()
+		err = errors.Join(err, linksErr)
+	}
+	return out, links, err
 }
 
 // act asks for units.

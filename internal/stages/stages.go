@@ -47,6 +47,8 @@ type Machine struct {
 	// FileState tells how a unit is enabled, so that it can be put back; nil
 	// where there is no service manager.
 	FileState func(unit string) (string, error)
+	// UnitLinks lists the links of enabled units; nil where FileState is.
+	UnitLinks func() ([]journal.Link, error)
 	// Line is called for each line of a script's output.
 	Line func(stage, line string)
 	// Rehearse ends a stage before anything is applied.

@@ -17,7 +17,7 @@ func TestRemoveLinks(t *testing.T) {
 	}
 	defer root.Close()
 	const system = "etc/systemd/system/"
-	for _, d := range []string{"a.target.wants", "b.target.requires", "plain", "foreign.wants"} {
+	for _, d := range []string{"a.target.wants", "b.target.requires", "plain", "foreign.wants", "half.target.wants"} {
 		if err := root.MkdirAll(system+d, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -39,8 +39,17 @@ func TestRemoveLinks(t *testing.T) {
 	if err := root.WriteFile(system+"file.service", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	all, err := Links(root)
+	want := []Link{
+		{"/" + system + "a.target.wants/x.service", unit}, {"/" + system + "alias.service", unit},
+		{"/" + system + "b.target.requires/x.service", unit}, {"/" + system + "b.target.requires/y.service", "/lib/systemd/system/y.service"},
+		{"/" + system + "changed.service", "/dev/null"}, {"/" + system + "foreign.wants/x.service", unit}, {"/" + system + "plain/x.service", unit},
+	}
+	if err != nil || !slices.Equal(all, want) {
+		t.Errorf("Links() = %v, %v; want %v", all, err, want)
+	}
 	var links []Link
-	for _, name := range []string{"a.target.wants/x.service", "b.target.requires/x.service", "alias.service", "plain/x.service", "changed.service", "file.service", "gone.target.wants/x.service"} {
+	for _, name := range []string{"a.target.wants/x.service", "b.target.requires/x.service", "alias.service", "plain/x.service", "changed.service", "file.service", "gone.target.wants/x.service", "half.target.wants/x.service", "file.service/x.service"} {
 		links = append(links, Link{"/" + system + name, unit})
 	}
 	for range 2 { // the second time there is nothing to do

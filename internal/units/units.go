@@ -17,8 +17,7 @@ import (
 // Request is what to do with one unit: systemctl(1)'s word and the unit's name.
 type Request struct{ Verb, Unit string }
 
-// Result is what became of a request: "queued", "enabled" or "disabled", or the
-// manager's error.
+// Result is what became of a request: "queued" or "enabled", or the manager's error.
 type Result struct {
 	Request
 	Result string
@@ -70,25 +69,19 @@ func (r *Result) act(ctx context.Context, conn *dbus.Conn) error {
 		r.Result = "queued"
 		return nil
 	}
-	var err error
-	switch r.Verb {
-	case "enable":
-		var made []dbus.EnableUnitFileChange
-		_, made, err = conn.EnableUnitFilesContext(ctx, []string{r.Unit}, false, false)
-		for _, m := range made {
-			if m.Type == "symlink" { // and not the removal of one that it replaces
-				r.Links = append(r.Links, Link{m.Filename, m.Destination})
-			}
-		}
-	case "disable":
-		_, err = conn.DisableUnitFilesContext(ctx, []string{r.Unit}, false)
-	default:
+	if r.Verb != "enable" {
 		return errors.New("unknown request " + r.Verb)
+	}
+	_, made, err := conn.EnableUnitFilesContext(ctx, []string{r.Unit}, false, false)
+	for _, m := range made {
+		if m.Type == "symlink" { // and not the removal of one that it replaces
+			r.Links = append(r.Links, Link{m.Filename, m.Destination})
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", r.Verb, r.Unit, err)
 	}
-	r.Result = r.Verb + "d"
+	r.Result = "enabled"
 	return reload(ctx, conn)
 }
 

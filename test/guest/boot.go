@@ -191,7 +191,9 @@ func (c *Config) run(ctx context.Context, work string, result *Result) error {
 	where := ""
 	cmd.Cancel = func() error {
 		if !errors.Is(context.Cause(ctx), errPowerCut) {
-			where = "; " + qmp.where()
+			if cpus := qmp.where(); cpus != "" {
+				where = "; " + cpus
+			}
 		}
 		return cmd.Process.Kill()
 	}

@@ -67,8 +67,8 @@ func TestKilledGuest(t *testing.T) {
 	for i, still := 0, 0; i < kills; i++ {
 		after := time.Duration(rand.Int64N(int64(applying)))
 		if said = killAfter(t, c, after); said == nil {
-			if still++; still > kills {
-				t.Fatalf("%d guests did not get as far as their init", still)
+			if still++; still > 2+kills/5 {
+				t.Fatalf("the emulator stood still %d times", still)
 			}
 			i--
 			continue
@@ -136,7 +136,7 @@ func killAfter(t *testing.T, c Config, after time.Duration, follow ...func(Line)
 	noWord := time.AfterFunc(45*time.Second, func() { kill(errNoInit) })
 	defer noWord.Stop()
 	c.Console = func(l Line) {
-		if strings.Contains(l.Text, "ctxtest: init") {
+		if strings.Contains(l.Text, "ctxtest: init has begun") {
 			noWord.Stop()
 		}
 		for _, f := range follow {

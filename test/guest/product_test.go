@@ -32,12 +32,15 @@ func buildAgent(t testing.TB) string {
 	return binary
 }
 
-// builtAgent is a second's work, which dozens of guests would repeat.
+// builtAgent is a second's work, which dozens of guests would repeat. TestMain takes
+// its directory away.
 var builtAgent = sync.OnceValues(func() (string, error) {
-	binary, err := filepath.Abs("../../.build/ctxagent-guest")
+	dir, err := os.MkdirTemp("", "ctxtest-agent-")
 	if err != nil {
 		return "", err
 	}
+	agentDir = dir
+	binary := filepath.Join(dir, "ctxagent")
 	cmd := exec.Command("make", "-s", "-C", "../..", "binary", "OUT="+binary)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -45,6 +48,18 @@ var builtAgent = sync.OnceValues(func() (string, error) {
 	}
 	return binary, nil
 })
+
+var agentDir string
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if agentDir != "" {
+		if err := os.RemoveAll(agentDir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(status)
+}
 
 // receipt is what the tests read of a receipt; the field names are the contract.
 type receipt struct {
