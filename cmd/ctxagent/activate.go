@@ -29,19 +29,15 @@ func (a *agent) activate(reqs []policy.UnitRequest) []report.Unit {
 	for _, q := range reqs {
 		switch {
 		case q.Verb == "disable":
-			out = append(out, a.disable(q.Unit))
+			out = append(out, a.disable(q.Unit, units.RemoveLinks))
 		case a.path != "/":
 			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: the root is not this machine's"})
 		default:
 			todo = append(todo, units.Request(q))
 		}
 	}
-	if a.path == "/" && slices.ContainsFunc(out, report.Unit.Disabled) {
-		if err := units.Reload(ctx); err != nil {
-			for i := range out { // all are of units to be disabled
-				out[i].Result += ", but not for the service manager: " + err.Error()
-			}
-		}
+	if a.path == "/" {
+		a.reload(ctx, out)
 	}
 	for _, res := range units.Act(ctx, todo) {
 		u := report.Unit{Unit: res.Unit, Action: res.Verb, Result: res.Result}
@@ -54,30 +50,46 @@ func (a *agent) activate(reqs []policy.UnitRequest) []report.Unit {
 		}
 		out = append(out, u)
 	}
+	if err := a.addUnsaid(out); err != nil {
+		a.log.Warn("what an enabling made that failed or was cut off is not known", "err", err)
+	}
 	return out
 }
 
-// disable undoes what enabling a unit did, in any root: the links that the journal
-// has of it, and no others.
-func (a *agent) disable(unit string) report.Unit {
-	u := report.Unit{Unit: unit, Action: "disable", Result: report.Disabled}
-	enabled := a.journal.Record().Enabled
-	var mine []units.Link
-	made := 0
-	if i := slices.IndexFunc(enabled, func(e journal.Unit) bool { return e.Unit == unit }); i >= 0 {
-		made = len(enabled[i].Links)
-		for _, l := range enabled[i].Links {
-			// One that was enabled with it, by Also=, may be wanted for itself.
-			if !slices.ContainsFunc(enabled, func(e journal.Unit) bool { return !e.Dropped && e.Unit == path.Base(l.Path) }) {
-				mine = append(mine, units.Link(l))
-			}
+// reload tells the service manager of units that were disabled.
+func (a *agent) reload(ctx context.Context, done []report.Unit) {
+	if !slices.ContainsFunc(done, func(u report.Unit) bool { return u.Result == report.Disabled }) {
+		return
+	}
+	err := units.Reload(ctx)
+	for i := range done {
+		if err != nil && done[i].Result == report.Disabled {
+			done[i].Result += ", but the service manager does not know: " + err.Error()
 		}
 	}
-	left, err := units.RemoveLinks(a.root, mine)
-	switch {
-	case made == 0:
+}
+
+// disable undoes what enabling a unit did, in any root: the links that the journal
+// has of it, and no others. RemoveLinks does it; units.ChangedLinks only looks.
+func (a *agent) disable(unit string, undo func(*os.Root, []units.Link) ([]string, error)) report.Unit {
+	u := report.Unit{Unit: unit, Action: "disable", Result: report.Disabled}
+	enabled := a.journal.Record().Enabled
+	i := slices.IndexFunc(enabled, func(e journal.Unit) bool { return e.Unit == unit })
+	if i < 0 || len(enabled[i].Links) == 0 {
 		u.Result = report.NotEnabled
 		return u
+	}
+	var mine []units.Link
+	for _, l := range enabled[i].Links {
+		// One that was enabled with it, by Also=, may be wanted for itself.
+		if !slices.ContainsFunc(enabled, func(e journal.Unit) bool {
+			return !e.Dropped && e.Unit != unit && (e.Unit == path.Base(l.Path) || slices.Contains(e.Links, l))
+		}) {
+			mine = append(mine, units.Link(l))
+		}
+	}
+	left, err := undo(a.root, mine)
+	switch {
 	case err != nil:
 		u.Result = "error: " + err.Error()
 	case len(left) > 0:
@@ -89,35 +101,55 @@ func (a *agent) disable(unit string) report.Unit {
 	return u
 }
 
-// noteCutOff gives the links that an enabling made which was cut off, and that nobody
-// noted, to the first unit among done that was to be enabled: the service manager does
-// not name them again. Settle shares them out.
-func noteCutOff(root *os.Root, rec journal.Record, done []report.Unit) error {
-	i := slices.IndexFunc(done, func(u report.Unit) bool {
-		return u.Action == "enable" && slices.ContainsFunc(rec.Enabled, func(e journal.Unit) bool { return e.Unit == u.Unit })
-	})
-	if i < 0 || rec.Before == nil {
+// addUnsaid gives the units among done that were to be enabled the links that are new
+// since the journal noted them, and that the service manager did not name: after an
+// error it names none, and after a run that was cut off it has nothing to make. A link
+// whose name and target are no such unit's is somebody else's.
+func (a *agent) addUnsaid(done []report.Unit) error {
+	before := a.journal.Record().Before
+	if before == nil {
 		return nil
 	}
-	links, err := units.Links(root)
+	links, err := units.Links(a.root)
 	if err != nil {
 		return err
 	}
 	for _, l := range links {
-		if !slices.Contains(rec.Before, journal.Link(l)) {
+		if slices.ContainsFunc(before, func(b journal.Link) bool { return b.Path == l.Path }) {
+			continue
+		}
+		i := slices.IndexFunc(done, func(u report.Unit) bool {
+			return u.Action == "enable" && (u.Unit == path.Base(l.Target) || u.Unit == path.Base(l.Path))
+		})
+		said := slices.ContainsFunc(done, func(u report.Unit) bool {
+			return slices.ContainsFunc(u.Links, func(made report.Link) bool { return made.Path == l.Path })
+		})
+		switch {
+		case said:
+		case i >= 0:
 			done[i].Links = append(done[i].Links, report.Link(l))
+		default:
+			a.log.Warn("a link is new since units were to be enabled, and is not taken for the context's", "link", l.Path)
 		}
 	}
 	return nil
 }
 
-// unitLinks lists the links of this machine's units.
-func unitLinks(root *os.Root) func() ([]journal.Link, error) {
-	return func() (out []journal.Link, err error) {
+// unitLinks lists the links of this machine's units; another root's service manager
+// is not asked to make any.
+func unitLinks(root *os.Root, path string) func() ([]journal.Link, error) {
+	if path != "/" {
+		return nil
+	}
+	return func() ([]journal.Link, error) {
 		links, err := units.Links(root)
+		if err != nil {
+			return nil, err
+		}
+		out := []journal.Link{} // which is not nil, if it is empty
 		for _, l := range links {
 			out = append(out, journal.Link(l))
 		}
-		return out, err
+		return out, nil
 	}
 }

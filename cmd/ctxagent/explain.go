@@ -35,8 +35,10 @@ type explainer struct {
 
 func newExplainer(rec journal.Record, mutable []string) explainer {
 	x := explainer{disc: rec.Context.Disc, entries: map[string]*journal.Entry{}, mutable: mutable}
-	if rec.Context != (journal.Context{}) {
-		x.enabled = rec.Enabled
+	for _, u := range rec.Enabled {
+		if !u.Dropped {
+			x.enabled = append(x.enabled, u)
+		}
 	}
 	for i := range rec.Entries {
 		x.entries[rec.Entries[i].Path] = &rec.Entries[i]

@@ -34,9 +34,6 @@ func (a *agent) recover(r *report.Receipt) (err error) {
 	}
 	r.Warnings = append(r.Warnings, "the last run did not come to ask for its units: they are asked for now")
 	done := a.activate(requests(rec.Pending))
-	if err := noteCutOff(a.root, rec, done); err != nil {
-		return err
-	}
 	r.Units = append(r.Units, done...)
 	return stages.Settle(a.journal, done)
 }

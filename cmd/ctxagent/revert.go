@@ -13,6 +13,7 @@ import (
 	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/report"
 	"github.com/ctxagent/ctxagent/internal/stages"
+	"github.com/ctxagent/ctxagent/internal/units"
 )
 
 // revert is `ctxagent revert`: the image's own files back in their places.
@@ -47,12 +48,13 @@ func revert(args []string, stdout io.Writer, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	out := &printer{w: stdout}
-	if err := a.recoverAloud(out); err != nil {
+	undone, err := a.recoverAloud(out)
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.journal.Close(), out.err) }()
 	if *recoverOnly {
-		return leftAlone(len(a.journal.Left))
+		return leftAlone(len(a.journal.Left) + undone)
 	}
 	return a.revert(out)
 }
@@ -78,28 +80,30 @@ func (a *agent) wouldRevert(stdout io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	out := &printer{w: stdout}
+	a.journal = j
 	plan := j.Plan(journal.Goal{})
 	n := printPlan(out, plan, "would be ")
+	var would []report.Unit
 	for _, q := range plan.Units() {
-		out.line("would be disabled  %s", q.Unit)
+		would = append(would, a.disable(q.Unit, units.ChangedLinks))
 	}
+	n += printUnits(out, would, "would ")
 	return errors.Join(out.err, leftAlone(n))
 }
 
-// recoverAloud finishes an earlier run, and says so.
-func (a *agent) recoverAloud(out *printer) error {
+// recoverAloud finishes an earlier run, and says so. It returns how many units were to
+// be disabled and are not.
+func (a *agent) recoverAloud(out *printer) (undone int, err error) {
 	r := &report.Receipt{}
-	err := a.recover(r)
+	err = a.recover(r)
 	for _, w := range r.Warnings {
 		out.line("%s", w)
 	}
-	for _, u := range r.Units {
-		out.line("%s %s: %s", u.Action, u.Unit, u.Result)
-	}
-	if err == nil && a.journal.Recovered == "" {
+	undone = printUnits(out, r.Units, "")
+	if err == nil && a.journal.Recovered == "" && len(r.Units) == 0 {
 		out.line("nothing was left unfinished")
 	}
-	return err
+	return undone, err
 }
 
 func (a *agent) revert(out *printer) error {
@@ -114,12 +118,7 @@ func (a *agent) revert(out *printer) error {
 	}
 	n := printPlan(out, plan, "")
 	done := a.activate(requests(plan.Units()))
-	for _, u := range done {
-		out.line("%s %s: %s", u.Action, u.Unit, u.Result)
-		if !u.Disabled() {
-			n++
-		}
-	}
+	n += printUnits(out, done, "")
 	if err := stages.Settle(a.journal, done); err != nil {
 		return err
 	}
@@ -144,6 +143,18 @@ func printPlan(out *printer, p *journal.Plan, would string) int {
 		out.line("nothing to put back: no context has changed this root")
 	}
 	return len(p.Left)
+}
+
+// printUnits prints what became of units, and returns how many were to be disabled and
+// are not.
+func printUnits(out *printer, done []report.Unit, would string) (n int) {
+	for _, u := range done {
+		out.line("%s%s %s: %s", would, u.Action, u.Unit, u.Result)
+		if u.Action == "disable" && !u.Disabled() {
+			n++
+		}
+	}
+	return n
 }
 
 func leftAlone(n int) error {

@@ -235,8 +235,10 @@ func TestRevertDisables(t *testing.T) {
 		}
 	})
 	r := ctxagent(t, "revert", "--dry-run", "--root", root)
-	if r.status != 0 || !strings.Contains(r.stdout, "would be disabled  munge.service\n") {
-		t.Errorf("revert --dry-run: exit status %d: %s%s; want it to name the unit", r.status, r.stdout, r.stderr)
+	for _, said := range []string{"would disable munge.service: disabled\n", "would disable rsyslog.service: left alone", "would disable slurmd.service: nothing to undo"} {
+		if r.status != 1 || !strings.Contains(r.stdout, said) || len(wanted(t, root)) != 4 {
+			t.Errorf("revert --dry-run: exit status %d: %s%s; want %q, and nothing done", r.status, r.stdout, r.stderr, said)
+		}
 	}
 	for i := range 2 {
 		r = ctxagent(t, "revert", "--root", root)
@@ -271,7 +273,7 @@ func TestRevertDisables(t *testing.T) {
 // there before.
 func TestEnablingIsCutOff(t *testing.T) {
 	root, _ := revertible(t)
-	wanting(t, root, "munge.service", "rsyslog.service", "slurmd.service")
+	wanting(t, root, "munge.service", "rsyslog.service", "slurmd.service", "stranger.service")
 	editRecord(t, root, func(record map[string]any) {
 		record["enabled"] = []map[string]any{{"unit": "slurmd.service", "was": "disabled"}, {"unit": "munge.service", "was": "disabled"}}
 		record["pending"] = []map[string]string{{"verb": "enable", "unit": "slurmd.service"}, {"verb": "enable", "unit": "munge.service"}}
@@ -294,14 +296,55 @@ func TestEnablingIsCutOff(t *testing.T) {
 	if r := ctxagent(t, "revert", "--recover", "--root", root); r.status != 0 || !strings.Contains(r.stdout, "disable slurmd.service: disabled\n") {
 		t.Fatalf("revert --recover: exit status %d: %s%s", r.status, r.stdout, r.stderr)
 	}
-	if got := wanted(t, root); !slices.Equal(got, []string{"munge.service", "rsyslog.service"}) {
-		t.Errorf("without slurmd there are links to %q; want munge's, which is wanted, and the image's", got)
+	if got := wanted(t, root); !slices.Equal(got, []string{"munge.service", "rsyslog.service", "stranger.service"}) {
+		t.Errorf("without slurmd there are links to %q; want munge's, which is wanted, the image's, and the one that somebody else made since", got)
 	}
 	if r := ctxagent(t, "revert", "--root", root); r.status != 0 {
 		t.Fatalf("revert: exit status %d: %s%s", r.status, r.stdout, r.stderr)
 	}
-	if got := wanted(t, root); !slices.Equal(got, []string{"rsyslog.service"}) {
-		t.Errorf("after the revert there are links to %q; want the image's alone", got)
+	if got := wanted(t, root); !slices.Equal(got, []string{"rsyslog.service", "stranger.service"}) {
+		t.Errorf("after the revert there are links to %q; want those that the context did not make", got)
+	}
+}
+
+// What cannot be listed does not stop a recovery; an image without any link is no
+// image whose links nobody noted.
+func TestEnablingIsCutOffOddly(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(t *testing.T, root string)
+		want  []string // what is left in the end
+	}{
+		"no link before": {func(*testing.T, string) {}, nil},
+		"a directory that leads out of the root": {func(t *testing.T, root string) {
+			dir := filepath.Join(root, "etc/systemd/system")
+			if err := errors.Join(os.Rename(dir, dir+".real"), os.Symlink("/nowhere", dir)); err != nil {
+				t.Fatal(err)
+			}
+		}, nil},
+		"a name that is no UTF-8": {func(t *testing.T, root string) {
+			if err := os.Mkdir(filepath.Join(root, "etc/systemd/system/\xff.wants"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, _ := revertible(t)
+			wanting(t, root, "slurmd.service")
+			tt.spoil(t, root)
+			editRecord(t, root, func(record map[string]any) {
+				record["enabled"] = []map[string]any{{"unit": "slurmd.service", "was": "disabled"}}
+				record["pending"] = []map[string]string{{"verb": "enable", "unit": "slurmd.service"}}
+				record["before"] = []map[string]string{}
+			})
+			for _, args := range [][]string{{"--recover"}, {}} {
+				if r := ctxagent(t, append([]string{"revert", "--root", root}, args...)...); r.status != 0 {
+					t.Errorf("revert %q: exit status %d: %s%s", args, r.status, r.stdout, r.stderr)
+				}
+			}
+			if got := wanted(t, root); !slices.Equal(got, tt.want) {
+				t.Errorf("there are links to %q; want %q", got, tt.want)
+			}
+		})
 	}
 }
 

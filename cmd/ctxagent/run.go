@@ -312,7 +312,7 @@ func (a *agent) late(ctx context.Context, r *report.Receipt) {
 func (a *agent) machine() *stages.Machine {
 	return &stages.Machine{
 		Root: a.root, RootPath: a.path, Work: filepath.Join(a.path, workDir), Policy: a.policy, Activate: a.activate,
-		Journal: a.journal, ID: machineID(a.root), FileState: fileState(a.path), UnitLinks: unitLinks(a.root),
+		Journal: a.journal, ID: machineID(a.root), FileState: fileState(a.path), UnitLinks: unitLinks(a.root, a.path),
 		Line: func(stage, line string) { a.log.Info("script: "+line, "stage", stage) },
 	}
 }

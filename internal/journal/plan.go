@@ -22,7 +22,7 @@ type Goal struct {
 	Results []Result
 	Units   []Request // to be made once the paths are in place
 	Enabled []Unit    // those of them that the image has not enabled
-	Links   []Link    // all links of units, if Enabled has any
+	Links   []Link    // all links of units, if one of Units is to be enabled, and not nil then
 }
 
 // Result is what a stage made of one path. An absent State is a path that the
@@ -293,10 +293,13 @@ func (pl *planner) units() {
 func (p *Plan) Empty() bool { return len(p.steps) == 0 }
 
 // recordChanges compares what the plan would note with what is noted, requests
-// aside.
+// aside, unless they enable something.
 func (j *Journal) recordChanges(p *Plan) bool {
 	a, b := j.record, p.next
-	a.Pending, b.Pending, a.Before, b.Before = nil, nil, nil, nil
+	if b.Before != nil {
+		return true
+	}
+	a.Pending, b.Pending, a.Before = nil, nil, nil
 	if len(a.Entries) == 0 {
 		a.Entries = nil
 	}

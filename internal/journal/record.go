@@ -29,9 +29,9 @@ type Record struct {
 	// Pending are the requests that were accepted and not yet made: whoever
 	// finds them makes them, and takes them out by Update.
 	Pending []Request `json:"pending,omitempty"`
-	// Before are the links of units that were there when Pending was noted, if there is
-	// one among it to enable: what an enabling made that was cut off is known by them.
-	Before []Link `json:"before,omitempty"`
+	// Before are the links of units that were there when Pending was noted, nil if there
+	// is none among it to enable: what an enabling made and nobody said is known by them.
+	Before []Link `json:"before,omitzero"`
 }
 
 // Unit is one that a context enabled and that the image had not.

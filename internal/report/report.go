@@ -162,7 +162,7 @@ const (
 // Disabled tells whether the unit was to be disabled, and no context's enabling of it
 // is left.
 func (u Unit) Disabled() bool {
-	return u.Action == "disable" && (u.Result == NotEnabled || strings.HasPrefix(u.Result, Disabled))
+	return u.Action == "disable" && (strings.HasPrefix(u.Result, NotEnabled) || strings.HasPrefix(u.Result, Disabled))
 }
 
 // Link is a symlink of the service manager's.

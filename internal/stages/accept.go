@@ -29,8 +29,11 @@ func (m *Machine) accept(r *report.Receipt, a policy.Approved, goal journal.Goal
 	}
 	changed := !plan.Empty()
 	goal.Units = m.todo(r, a.Units(), changed)
-	if goal.Enabled, goal.Links, err = m.enabled(goal.Units); err != nil {
+	if goal.Enabled, err = m.enabled(goal.Units); err != nil {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("what is enabled now cannot be put back by a revert: %v", err))
+	}
+	if goal.Links, err = m.linksBefore(goal); err != nil {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("what is enabled now cannot be put back after a power cut: %v", err))
 	}
 	if plan, err = changeset.Plan(m.Journal, a, goal); err == nil {
 		r.Changes = Changes(plan, a)
@@ -77,14 +80,20 @@ func Settle(j *journal.Journal, done []report.Unit) error {
 	var enabled []journal.Unit
 	for _, u := range rec.Enabled {
 		u.Links = slices.Clone(u.Links)
-		for _, d := range done {
-			if d.Unit == u.Unit {
-				for _, l := range d.Links {
-					u.Made(journal.Link(l))
-				}
-			}
-		}
 		enabled = append(enabled, u)
+	}
+	for _, d := range done {
+		if len(d.Links) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(enabled, func(u journal.Unit) bool { return u.Unit == d.Unit })
+		if i < 0 { // it was enabled, and not with all its links: by the image, or with a unit that is dropped
+			i = len(enabled)
+			enabled = append(enabled, journal.Unit{Unit: d.Unit, Was: "enabled"})
+		}
+		for _, l := range d.Links {
+			enabled[i].Made(journal.Link(l))
+		}
 	}
 	// What one unit names in Also= was enabled with it: its own links are its own.
 	for i := range enabled {
@@ -185,14 +194,10 @@ func (m *Machine) todo(r *report.Receipt, reqs []policy.UnitRequest, changed boo
 	return out
 }
 
-// enabled are the units that the requests enable and that are not enabled yet, and
-// the links that are there before.
-func (m *Machine) enabled(reqs []journal.Request) (out []journal.Unit, links []journal.Link, err error) {
-	if m.Rehearse || m.FileState == nil {
-		return nil, nil, nil
-	}
+// enabled are the units that the requests enable and that are not enabled yet.
+func (m *Machine) enabled(reqs []journal.Request) (out []journal.Unit, err error) {
 	for _, q := range reqs {
-		if q.Verb != "enable" {
+		if q.Verb != "enable" || m.FileState == nil || m.Rehearse {
 			continue
 		}
 		was, stateErr := m.FileState(q.Unit)
@@ -202,12 +207,16 @@ func (m *Machine) enabled(reqs []journal.Request) (out []journal.Unit, links []j
 			out = append(out, journal.Unit{Unit: q.Unit, Was: was})
 		}
 	}
-	if len(out) > 0 && m.UnitLinks != nil {
-		var linksErr error
-		links, linksErr = m.UnitLinks()
-		err = errors.Join(err, linksErr)
+	return out, err
+}
+
+// linksBefore are the links of units that are there before one is enabled; nil where
+// none is.
+func (m *Machine) linksBefore(g journal.Goal) ([]journal.Link, error) {
+	if len(g.Enabled) == 0 || m.UnitLinks == nil {
+		return nil, nil
 	}
-	return out, links, err
+	return m.UnitLinks()
 }
 
 // act asks for units.

@@ -297,9 +297,12 @@ func TestSomeoneElseChangesItMeanwhile(t *testing.T) {
 func TestUnitsAreInTheJournal(t *testing.T) {
 	m := newMachine(t)
 	m.FileState = func(unit string) (string, error) { return map[string]string{"munge.service": "disabled"}[unit], nil }
+	before := []journal.Link{{Path: "/etc/other", Target: "/lib/other"}}
+	m.UnitLinks = func() ([]journal.Link, error) { return before, nil }
 	var pending []journal.Request
+	var noted []journal.Link
 	m.Activate = func(reqs []policy.UnitRequest) (out []report.Unit) {
-		pending = m.Journal.Record().Pending
+		pending, noted = m.Journal.Record().Pending, m.Journal.Record().Before
 		for _, q := range reqs {
 			u := report.Unit{Unit: q.Unit, Action: q.Verb, Result: "queued"}
 			if q.Verb == "enable" {
@@ -315,8 +318,11 @@ func TestUnitsAreInTheJournal(t *testing.T) {
 	if !slices.Equal(pending, all) {
 		t.Errorf("while the units are asked for the journal has %v; want %v", pending, all)
 	}
+	if !slices.Equal(noted, before) {
+		t.Errorf("while the units are asked for the journal has the links %v; want %v", noted, before)
+	}
 	m.reopen(t)
-	if rec := m.Journal.Record(); len(rec.Pending) > 0 || !reflect.DeepEqual(rec.Enabled, []journal.Unit{{Unit: "munge.service", Was: "disabled", Links: link}}) {
+	if rec := m.Journal.Record(); len(rec.Pending)+len(rec.Before) > 0 || !reflect.DeepEqual(rec.Enabled, []journal.Unit{{Unit: "munge.service", Was: "disabled", Links: link}}) {
 		t.Errorf("afterwards the journal has %+v; want nothing pending, and what was not enabled before, with the links", rec)
 	}
 	p := m.Journal.Plan(journal.Goal{})
@@ -363,5 +369,24 @@ func TestUnitsAreInTheJournal(t *testing.T) {
 	m.reopen(t)
 	if rec := m.Journal.Record(); len(rec.Enabled) > 0 {
 		t.Errorf("once it is disabled the record has %+v; want nothing", rec.Enabled)
+	}
+	// One that the image had enabled, and not with all its links, has those that are new.
+	m.FileState = func(string) (string, error) { return "enabled", nil }
+	m.Activate = func(reqs []policy.UnitRequest) []report.Unit {
+		return []report.Unit{{Unit: "munge.service", Action: "enable", Result: "enabled", Links: []report.Link{{Path: "/etc/link", Target: "/lib/unit"}}}}
+	}
+	m.stage(t, "four", Prolog, "systemctl enable munge\n")
+	if rec := m.Journal.Record(); len(rec.Enabled) != 1 || !reflect.DeepEqual(rec.Enabled[0].Links, link) {
+		t.Errorf("a unit that was enabled in part: %+v; want the new link noted", rec.Enabled)
+	}
+	// The same disc once more, and nothing changes: the request is in the journal all the same.
+	m.FileState = func(string) (string, error) { return "disabled", nil }
+	m.Activate = func([]policy.UnitRequest) []report.Unit {
+		noted, pending = m.Journal.Record().Before, m.Journal.Record().Pending
+		return nil
+	}
+	m.stage(t, "four", Prolog, "systemctl enable munge\n")
+	if !slices.Equal(noted, before) || len(pending) != 1 {
+		t.Errorf("while the unit is asked for again the journal has %v and the links %v; want the request, and %v", pending, noted, before)
 	}
 }

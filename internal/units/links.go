@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,22 +28,22 @@ func (l Link) Leads(text string) bool {
 }
 
 // Links lists the symlinks of enablings in the file system root, sorted by path, with
-// each target named from the root. A root without such a directory has none.
-func Links(root *os.Root) (links []Link, err error) {
+// each target named from the root; never nil without an error. A root without such a
+// directory has none. Names that are no UTF-8 are left out: no unit has one.
+func Links(root *os.Root) ([]Link, error) {
+	links := []Link{}
 	dirs := []string{unitDir}
 	for len(dirs) > 0 {
 		dir := dirs[0]
 		dirs = dirs[1:]
-		entries, err := fs.ReadDir(root.FS(), dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		entries, err := readDir(root, dir)
+		if err != nil && !gone(err) {
 			return nil, fmt.Errorf("list the links of units: %w", err)
 		}
 		for _, e := range entries {
 			name := path.Join(dir, e.Name())
 			switch {
+			case !utf8.ValidString(name):
 			case e.IsDir() && dir == unitDir:
 				dirs = append(dirs, name)
 			case e.Type()&fs.ModeSymlink != 0:
@@ -53,7 +54,9 @@ func Links(root *os.Root) (links []Link, err error) {
 				if !path.IsAbs(text) {
 					text = path.Join("/", dir, text)
 				}
-				links = append(links, Link{"/" + name, text})
+				if utf8.ValidString(text) {
+					links = append(links, Link{"/" + name, text})
+				}
 			}
 		}
 	}
@@ -61,47 +64,81 @@ func Links(root *os.Root) (links []Link, err error) {
 	return links, nil
 }
 
+func readDir(root *os.Root, dir string) ([]fs.DirEntry, error) {
+	d, err := root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := d.ReadDir(-1)
+	return entries, errors.Join(err, d.Close())
+}
+
+// ChangedLinks returns the paths of links that somebody else has changed since they
+// were made: what RemoveLinks would leave. One that is gone is not among them.
+func ChangedLinks(root *os.Root, links []Link) (changed []string, err error) {
+	for _, l := range links {
+		same, e := l.same(root)
+		if e == nil && !same {
+			changed = append(changed, l.Path)
+		}
+		err = errors.Join(err, e)
+	}
+	return changed, err
+}
+
 // RemoveLinks undoes an enabling in the file system root: it takes away the symlinks
 // that were made, each an absolute path, and the directory of a WantedBy= that is empty
 // without them. Unlike systemctl(1)'s disable it leaves each other link to the unit, and
 // the units of its Also= (systemd.unit(5)), as the image has them. A path that somebody
 // else has changed since is left, and returned; one that is gone is as wanted. What is
-// gone stays gone over a power cut when RemoveLinks has returned.
+// gone stays gone over a power cut when RemoveLinks has returned. One link that cannot be
+// removed does not keep the others from it.
 func RemoveLinks(root *os.Root, links []Link) (left []string, err error) {
 	for _, l := range links {
-		same, err := l.remove(root)
-		if err != nil {
-			return left, fmt.Errorf("remove the link %s: %w", l.Path, err)
-		}
-		if !same {
+		same, e := l.same(root)
+		if e == nil && !same {
 			left = append(left, l.Path)
+			continue
+		}
+		if e == nil {
+			e = remove(root, l.name())
+		}
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("remove the link %s: %w", l.Path, e))
 		}
 	}
-	return left, nil
+	return left, err
 }
 
-// remove reports false for what is not the link any more, and is left.
-func (l Link) remove(root *os.Root) (same bool, err error) {
-	name := strings.TrimPrefix(path.Clean(l.Path), "/")
-	text, err := root.Readlink(name)
-	if errors.Is(err, unix.EINVAL) || err == nil && !l.Leads(text) { // EINVAL: no symlink
+func (l Link) name() string { return strings.TrimPrefix(path.Clean(l.Path), "/") }
+
+// same tells whether the link is there as it was made, or gone.
+func (l Link) same(root *os.Root) (bool, error) {
+	text, err := root.Readlink(l.name())
+	switch {
+	case err != nil && gone(err):
+		return true, nil
+	case errors.Is(err, unix.EINVAL): // no symlink
 		return false, nil
 	}
-	if err == nil {
-		err = root.Remove(name)
+	return l.Leads(text), err
+}
+
+// remove also does what is behind the removal of a link that is gone: a run that was
+// cut off may have come as far as that.
+func remove(root *os.Root, name string) error {
+	if err := root.Remove(name); err != nil && !gone(err) {
+		return err
 	}
-	if err != nil && !gone(err) {
-		return true, err
-	}
-	// A run that was cut off may have come as far as here, too.
 	dir := path.Dir(name)
-	if isWants(dir) && root.Remove(dir) == nil { // one that is not empty stays
+	info, err := root.Lstat(dir)
+	if err == nil && info.IsDir() && isWants(dir) && root.Remove(dir) == nil { // one that is not empty stays
 		dir = path.Dir(dir)
 	}
 	if err := syncDir(root, dir); err != nil && !gone(err) {
-		return true, err
+		return err
 	}
-	return true, nil
+	return nil
 }
 
 // gone tells whether a path, or the directory that it was in, is no more.

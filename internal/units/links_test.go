@@ -31,26 +31,35 @@ func TestRemoveLinks(t *testing.T) {
 		"plain/x.service":             unit,
 		"changed.service":             "/dev/null", // masked since
 		"foreign.wants/x.service":     unit,        // not of ours
+		"foreign.wants/z.service":     unit,
+		"c.target.wants":              "foreign.wants", // z was made through it
 	} {
 		if err := root.Symlink(target, system+name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := root.WriteFile(system+"file.service", nil, 0o644); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"file.service", "file.wants"} {
+		if err := root.WriteFile(system+name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	all, err := Links(root)
 	want := []Link{
 		{"/" + system + "a.target.wants/x.service", unit}, {"/" + system + "alias.service", unit},
 		{"/" + system + "b.target.requires/x.service", unit}, {"/" + system + "b.target.requires/y.service", "/lib/systemd/system/y.service"},
-		{"/" + system + "changed.service", "/dev/null"}, {"/" + system + "foreign.wants/x.service", unit}, {"/" + system + "plain/x.service", unit},
+		{"/" + system + "c.target.wants", "/" + system + "foreign.wants"},
+		{"/" + system + "changed.service", "/dev/null"}, {"/" + system + "foreign.wants/x.service", unit}, {"/" + system + "foreign.wants/z.service", unit}, {"/" + system + "plain/x.service", unit},
 	}
 	if err != nil || !slices.Equal(all, want) {
 		t.Errorf("Links() = %v, %v; want %v", all, err, want)
 	}
 	var links []Link
-	for _, name := range []string{"a.target.wants/x.service", "b.target.requires/x.service", "alias.service", "plain/x.service", "changed.service", "file.service", "gone.target.wants/x.service", "half.target.wants/x.service", "file.service/x.service"} {
+	for _, name := range []string{"a.target.wants/x.service", "b.target.requires/x.service", "alias.service", "plain/x.service", "changed.service", "file.service", "gone.target.wants/x.service", "half.target.wants/x.service", "file.wants/x.service", "c.target.wants/z.service"} {
 		links = append(links, Link{"/" + system + name, unit})
+	}
+	changed, err := ChangedLinks(root, links)
+	if err != nil || len(changed) != 2 {
+		t.Errorf("ChangedLinks() = %q, %v; want two", changed, err)
 	}
 	for range 2 { // the second time there is nothing to do
 		left, err := RemoveLinks(root, links)
@@ -68,7 +77,7 @@ func TestRemoveLinks(t *testing.T) {
 				got = append(got, rel)
 			}
 		}
-		want := []string{"b.target.requires", "changed.service", "file.service", "foreign.wants", "plain", "b.target.requires/y.service", "foreign.wants/x.service"}
+		want := []string{"b.target.requires", "c.target.wants", "changed.service", "file.service", "file.wants", "foreign.wants", "plain", "b.target.requires/y.service", "c.target.wants/x.service", "foreign.wants/x.service"}
 		if !slices.Equal(got, want) {
 			t.Fatalf("afterwards there are %q; want %q", got, want)
 		}
