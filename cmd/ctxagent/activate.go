@@ -29,7 +29,7 @@ func (a *agent) activate(reqs []policy.UnitRequest) []report.Unit {
 	for _, q := range reqs {
 		switch {
 		case q.Verb == "disable":
-			out = append(out, a.disable(q.Unit, units.RemoveLinks))
+			out = append(out, a.disable(q.Unit, a.journal.Record().Enabled, units.RemoveLinks))
 		case a.path != "/":
 			out = append(out, report.Unit{Unit: q.Unit, Action: q.Verb, Result: "left out: the root is not this machine's"})
 		default:
@@ -56,24 +56,25 @@ func (a *agent) activate(reqs []policy.UnitRequest) []report.Unit {
 	return out
 }
 
-// reload tells the service manager of units that were disabled.
+// reload tells the service manager of links that are gone.
 func (a *agent) reload(ctx context.Context, done []report.Unit) {
-	if !slices.ContainsFunc(done, func(u report.Unit) bool { return u.Result == report.Disabled }) {
+	if !slices.ContainsFunc(done, func(u report.Unit) bool { return u.Result != report.NotEnabled }) {
 		return
 	}
-	err := units.Reload(ctx)
-	for i := range done {
-		if err != nil && done[i].Result == report.Disabled {
-			done[i].Result += ", but the service manager does not know: " + err.Error()
+	if err := units.Reload(ctx); err != nil {
+		for i := range done {
+			if done[i].Result == report.Disabled {
+				done[i].Result += ", but the service manager does not know: " + err.Error()
+			}
 		}
 	}
 }
 
 // disable undoes what enabling a unit did, in any root: the links that the journal
-// has of it, and no others. RemoveLinks does it; units.ChangedLinks only looks.
-func (a *agent) disable(unit string, undo func(*os.Root, []units.Link) ([]string, error)) report.Unit {
+// has of it, among those that contexts enabled, and no others. RemoveLinks undoes it;
+// units.ChangedLinks only looks.
+func (a *agent) disable(unit string, enabled []journal.Unit, undo func(*os.Root, []units.Link) ([]string, error)) report.Unit {
 	u := report.Unit{Unit: unit, Action: "disable", Result: report.Disabled}
-	enabled := a.journal.Record().Enabled
 	i := slices.IndexFunc(enabled, func(e journal.Unit) bool { return e.Unit == unit })
 	if i < 0 || len(enabled[i].Links) == 0 {
 		u.Result = report.NotEnabled
@@ -104,7 +105,7 @@ func (a *agent) disable(unit string, undo func(*os.Root, []units.Link) ([]string
 // addUnsaid gives the units among done that were to be enabled the links that are new
 // since the journal noted them, and that the service manager did not name: after an
 // error it names none, and after a run that was cut off it has nothing to make. A link
-// whose name and target are no such unit's is somebody else's.
+// whose name and target are not among what such a unit enables is somebody else's.
 func (a *agent) addUnsaid(done []report.Unit) error {
 	before := a.journal.Record().Before
 	if before == nil {
@@ -114,12 +115,18 @@ func (a *agent) addUnsaid(done []report.Unit) error {
 	if err != nil {
 		return err
 	}
+	enables := make([][]string, len(done))
+	for i, u := range done {
+		if u.Action == "enable" {
+			enables[i] = units.Enables(a.root, u.Unit)
+		}
+	}
 	for _, l := range links {
 		if slices.ContainsFunc(before, func(b journal.Link) bool { return b.Path == l.Path }) {
 			continue
 		}
-		i := slices.IndexFunc(done, func(u report.Unit) bool {
-			return u.Action == "enable" && (u.Unit == path.Base(l.Target) || u.Unit == path.Base(l.Path))
+		i := slices.IndexFunc(enables, func(names []string) bool {
+			return slices.Contains(names, path.Base(l.Target)) || slices.Contains(names, path.Base(l.Path))
 		})
 		said := slices.ContainsFunc(done, func(u report.Unit) bool {
 			return slices.ContainsFunc(u.Links, func(made report.Link) bool { return made.Path == l.Path })

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/ctxagent/ctxagent/internal/journal"
 	"github.com/ctxagent/ctxagent/internal/report"
@@ -83,11 +84,18 @@ func (a *agent) wouldRevert(stdout io.Writer) (err error) {
 	a.journal = j
 	plan := j.Plan(journal.Goal{})
 	n := printPlan(out, plan, "would be ")
+	enabled := slices.Clone(j.Record().Enabled)
+	for i := range enabled {
+		enabled[i].Dropped = true // as a revert does
+	}
 	var would []report.Unit
 	for _, q := range plan.Units() {
-		would = append(would, a.disable(q.Unit, units.ChangedLinks))
+		would = append(would, a.disable(q.Unit, enabled, units.ChangedLinks))
 	}
 	n += printUnits(out, would, "would ")
+	if len(j.Record().Pending) > 0 {
+		out.line("units were to be asked for when a run was cut off: a revert does that first")
+	}
 	return errors.Join(out.err, leftAlone(n))
 }
 

@@ -5,16 +5,20 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ctxagent/ctxagent/dist"
+	"github.com/ctxagent/ctxagent/internal/journal"
+	"github.com/ctxagent/ctxagent/internal/manifest"
 )
 
 const revertScript = "#!/bin/sh\necho '*.* @@192.0.2.1:514' >/etc/rsyslog.d/50-site.conf\nmkdir -p /opt/condor/etc\necho x >/opt/condor/etc/x\necho 'SLURMD_OPTIONS=\"-v\"' >>/etc/default/slurmd\n"
@@ -253,6 +257,15 @@ func TestRevertDisables(t *testing.T) {
 		if got := wanted(t, root); !slices.Equal(got, []string{"munge-own.service", "rsyslog.service", "slurmd.service"}) {
 			t.Errorf("there are links to %q; want those that enabling munge did not make", got)
 		}
+		editRecord(t, root, func(record map[string]any) {
+			record["pending"] = []map[string]string{{"verb": "disable", "unit": "rsyslog.service"}}
+		})
+		if r := ctxagent(t, "revert", "--recover", "--root", root); r.status != 1 || !strings.Contains(r.stdout, "disable rsyslog.service: left alone") || strings.Contains(r.stdout, "nothing was left") {
+			t.Errorf("revert --recover: exit status %d: %s%s; want 1, and rsyslog left alone", r.status, r.stdout, r.stderr)
+		}
+		if r := ctxagent(t, "run", "prolog", "--root", root); r.status != 0 || !strings.Contains(fmt.Sprint(receiptFields(t, root, "prolog")["units"]), "left alone") {
+			t.Errorf("a boot without a disc: exit status %d: %s; want rsyslog tried again", r.status, r.stderr)
+		}
 		if r := ctxagent(t, "seal", "--root", root); r.status != 1 || !strings.Contains(r.stderr, "enabling of rsyslog.service could not be undone") {
 			t.Errorf("seal: exit status %d: %s; want it to name the unit", r.status, r.stderr)
 		}
@@ -273,7 +286,11 @@ func TestRevertDisables(t *testing.T) {
 // there before.
 func TestEnablingIsCutOff(t *testing.T) {
 	root, _ := revertible(t)
-	wanting(t, root, "munge.service", "rsyslog.service", "slurmd.service", "stranger.service")
+	wanting(t, root, "also.service", "munge.service", "rsyslog.service", "slurmd.service", "stranger.service")
+	unit := filepath.Join(root, "lib/systemd/system/slurmd.service")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(unit), 0o755), os.WriteFile(unit, []byte("[Install]\nWantedBy=multi-user.target\nAlso=rsyslog.service also.service\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	editRecord(t, root, func(record map[string]any) {
 		record["enabled"] = []map[string]any{{"unit": "slurmd.service", "was": "disabled"}, {"unit": "munge.service", "was": "disabled"}}
 		record["pending"] = []map[string]string{{"verb": "enable", "unit": "slurmd.service"}, {"verb": "enable", "unit": "munge.service"}}
@@ -287,8 +304,15 @@ func TestEnablingIsCutOff(t *testing.T) {
 			t.Errorf("after the recovery the record has %v; want nothing pending", record)
 		}
 		for _, u := range record["enabled"].([]any) {
-			if u := u.(map[string]any); u["unit"] == "slurmd.service" {
-				u["dropped"] = true
+			u := u.(map[string]any)
+			switch u["unit"] {
+			case "slurmd.service": // as if it had munge in Also=, too, and the manager had named both
+				u["dropped"], u["links"] = true, append(u["links"].([]any), linkTo("munge.service"))
+			case "munge.service":
+				if !reflect.DeepEqual(u["links"], []any{map[string]any{"path": "/" + wants + "/munge.service", "target": "/lib/systemd/system/munge.service"}}) {
+					t.Errorf("after the recovery munge has the links %v; want its own", u["links"])
+				}
+				delete(u, "links")
 			}
 		}
 		record["pending"] = []map[string]string{{"verb": "disable", "unit": "slurmd.service"}}
@@ -322,7 +346,8 @@ func TestEnablingIsCutOffOddly(t *testing.T) {
 			}
 		}, nil},
 		"a name that is no UTF-8": {func(t *testing.T, root string) {
-			if err := os.Mkdir(filepath.Join(root, "etc/systemd/system/\xff.wants"), 0o755); err != nil {
+			dir := filepath.Join(root, "etc/systemd/system/\xff.wants")
+			if err := errors.Join(os.Mkdir(dir, 0o755), os.Symlink("/lib/systemd/system/slurmd.service", filepath.Join(dir, "slurmd.service"))); err != nil {
 				t.Fatal(err)
 			}
 		}, nil},
@@ -430,4 +455,16 @@ func TestKilledAtRandom(t *testing.T) {
 		}
 	}
 	t.Logf("killed 12 times within %v: %v", whole, counts)
+}
+
+// The links of a unit that is to be disabled and could not be are no context's any more.
+func TestDroppedUnitExplainsNothing(t *testing.T) {
+	link := journal.Link{Path: "/etc/systemd/system/a.wants/x.service", Target: "/lib/systemd/system/x.service"}
+	d := manifest.Difference{Path: link.Path, Now: &manifest.Entry{Type: manifest.Symlink, Target: link.Target}}
+	for _, dropped := range []bool{false, true} {
+		x := newExplainer(journal.Record{Enabled: []journal.Unit{{Unit: "x.service", Links: []journal.Link{link}, Dropped: dropped}}}, nil)
+		if got := x.explain(d); (got.kind == unexplained) != dropped {
+			t.Errorf("dropped %v: explained as %+v", dropped, got)
+		}
+	}
 }

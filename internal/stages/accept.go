@@ -30,10 +30,10 @@ func (m *Machine) accept(r *report.Receipt, a policy.Approved, goal journal.Goal
 	changed := !plan.Empty()
 	goal.Units = m.todo(r, a.Units(), changed)
 	if goal.Enabled, err = m.enabled(goal.Units); err != nil {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("what is enabled now cannot be put back by a revert: %v", err))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("what is enabled now may not be put back by a revert after a power cut: %v", err))
 	}
 	if goal.Links, err = m.linksBefore(goal); err != nil {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("what is enabled now cannot be put back after a power cut: %v", err))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("what is enabled now may not be put back by a revert after a power cut: %v", err))
 	}
 	if plan, err = changeset.Plan(m.Journal, a, goal); err == nil {
 		r.Changes = Changes(plan, a)
@@ -211,9 +211,11 @@ func (m *Machine) enabled(reqs []journal.Request) (out []journal.Unit, err error
 }
 
 // linksBefore are the links of units that are there before one is enabled; nil where
-// none is.
+// no link is made: enabling a unit that is static, masked or not there does nothing.
 func (m *Machine) linksBefore(g journal.Goal) ([]journal.Link, error) {
-	if len(g.Enabled) == 0 || m.UnitLinks == nil {
+	if m.UnitLinks == nil || !slices.ContainsFunc(g.Enabled, func(u journal.Unit) bool {
+		return slices.Contains([]string{"disabled", "indirect", "linked", "linked-runtime", "alias"}, u.Was)
+	}) {
 		return nil, nil
 	}
 	return m.UnitLinks()

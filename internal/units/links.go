@@ -48,6 +48,9 @@ func Links(root *os.Root) ([]Link, error) {
 				dirs = append(dirs, name)
 			case e.Type()&fs.ModeSymlink != 0:
 				text, err := root.Readlink(name)
+				if err != nil && gone(err) {
+					continue
+				}
 				if err != nil {
 					return nil, fmt.Errorf("list the links of units: %w", err)
 				}
@@ -71,6 +74,44 @@ func readDir(root *os.Root, dir string) ([]fs.DirEntry, error) {
 	}
 	entries, err := d.ReadDir(-1)
 	return entries, errors.Join(err, d.Close())
+}
+
+// unitDirs are where unit files lie (systemd.unit(5), "Unit File Load Path"), but for
+// those of /run, which are no image's.
+var unitDirs = []string{unitDir, "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"}
+
+// Enables lists the units that enabling one enables, sorted: itself, what its name is an
+// alias of, what its Also= names, and so on (systemd.unit(5), "[Install] Section Options").
+func Enables(root *os.Root, unit string) []string {
+	names := []string{unit}
+	for i := 0; i < len(names); i++ {
+		for _, dir := range unitDirs {
+			for _, other := range installs(root, path.Join(dir, names[i])) {
+				if !slices.Contains(names, other) {
+					names = append(names, other)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// installs are the units that one unit file names; none where there is no such file.
+func installs(root *os.Root, name string) (units []string) {
+	if text, err := root.Readlink(name); err == nil {
+		return []string{path.Base(text)}
+	}
+	b, err := root.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(b)) {
+		if key, value, ok := strings.Cut(line, "="); ok && strings.TrimSpace(key) == "Also" {
+			units = append(units, strings.Fields(value)...)
+		}
+	}
+	return units
 }
 
 // ChangedLinks returns the paths of links that somebody else has changed since they

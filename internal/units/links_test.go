@@ -33,6 +33,7 @@ func TestRemoveLinks(t *testing.T) {
 		"foreign.wants/x.service":     unit,        // not of ours
 		"foreign.wants/z.service":     unit,
 		"c.target.wants":              "foreign.wants", // z was made through it
+		"\xff.service":                unit,
 	} {
 		if err := root.Symlink(target, system+name); err != nil {
 			t.Fatal(err)
@@ -77,12 +78,50 @@ func TestRemoveLinks(t *testing.T) {
 				got = append(got, rel)
 			}
 		}
-		want := []string{"b.target.requires", "c.target.wants", "changed.service", "file.service", "file.wants", "foreign.wants", "plain", "b.target.requires/y.service", "c.target.wants/x.service", "foreign.wants/x.service"}
+		want := []string{"b.target.requires", "c.target.wants", "changed.service", "file.service", "file.wants", "foreign.wants", "plain", "\xff.service", "b.target.requires/y.service", "c.target.wants/x.service", "foreign.wants/x.service"}
 		if !slices.Equal(got, want) {
 			t.Fatalf("afterwards there are %q; want %q", got, want)
 		}
 	}
 	if _, err := RemoveLinks(root, []Link{{"/../../etc/passwd", "x"}}); err != nil {
 		t.Errorf("a path above the root: %v; want it taken for one below", err)
+	}
+}
+
+func TestEnables(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for _, d := range []string{"etc/systemd/system", "usr/lib/systemd/system"} {
+		if err := root.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := root.Symlink("usr/lib", "lib"); err != nil { // as on a merged /usr
+		t.Fatal(err)
+	}
+	if err := root.Symlink("/lib/systemd/system/ssh.service", "etc/systemd/system/sshd.service"); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"ssh.service":  "[Install]\nWantedBy=multi-user.target\nAlias=sshd.service\n Also = ssh.socket other.service\nAlso=third.service\n",
+		"ssh.socket":   "[Install]\nAlso=ssh.service\n", // and round
+		"alone.socket": "[Unit]\n",
+	} {
+		if err := root.WriteFile("usr/lib/systemd/system/"+name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for unit, want := range map[string][]string{
+		"sshd.service": {"other.service", "ssh.service", "ssh.socket", "sshd.service", "third.service"},
+		"alone.socket": {"alone.socket"},
+		"none.service": {"none.service"},
+	} {
+		if got := Enables(root, unit); !slices.Equal(got, want) {
+			t.Errorf("Enables(%s) = %q; want %q", unit, got, want)
+		}
 	}
 }
