@@ -64,11 +64,18 @@ func TestKilledGuest(t *testing.T) {
 		t.Fatalf("the guest says %v; want an image, two contexts that differ, and the image again after a revert", said)
 	}
 	seen, recovered := map[string]int{}, 0
-	for i, still := 0, 0; i < kills; i++ {
+	early, locked := 0, 0
+	for i := 0; i < kills; i++ {
 		after := time.Duration(rand.Int64N(int64(applying)))
-		if said = killAfter(t, c, after); said == nil {
-			if still++; still > 2+kills/5 {
-				t.Fatalf("the emulator stood still %d times", still)
+		begun := false
+		if said, begun = killAfter(t, c, after); said == nil {
+			if begun {
+				locked++
+			} else {
+				early++
+			}
+			if locked > 1+kills/10 || early > 2+kills/5 {
+				t.Fatalf("the emulator stood still %d times before the guest's init, and %d times after", early, locked)
 			}
 			i--
 			continue
@@ -104,12 +111,15 @@ func firstBoot(t *testing.T, c Config) (said map[string]string, applying time.Du
 			applying = max(applying, l.At-written)
 		}
 	}
-	if said = killAfter(t, c, 0, follow); said == nil {
+	if said, _ = killAfter(t, c, 0, follow); said == nil {
 		t.Fatal("the emulator stood still at the first boot: run the test again")
 	}
 	t.Logf("a change is in place at most %v after the end of its script", applying)
 	return said, applying
 }
+
+// initWord is the first that the guest's init says.
+const initWord = "ctxtest: init has begun"
 
 // errNoInit is why a guest is killed that has not reached its init after so long; a
 // quick one does in three seconds.
@@ -127,8 +137,8 @@ func emulatorStoodStill(r *Result, err error) bool {
 
 // killAfter boots the guest, kills it so long after the end of one of the first
 // two scripts, and returns what it said on its console until then, by the words
-// before the last; nil if the emulator stood still.
-func killAfter(t *testing.T, c Config, after time.Duration, follow ...func(Line)) map[string]string {
+// before the last; nil if the emulator stood still, and then whether init had begun.
+func killAfter(t *testing.T, c Config, after time.Duration, follow ...func(Line)) (said map[string]string, begun bool) {
 	t.Helper()
 	ctx, kill := context.WithCancelCause(t.Context())
 	defer kill(nil)
@@ -136,7 +146,7 @@ func killAfter(t *testing.T, c Config, after time.Duration, follow ...func(Line)
 	noWord := time.AfterFunc(45*time.Second, func() { kill(errNoInit) })
 	defer noWord.Stop()
 	c.Console = func(l Line) {
-		if strings.Contains(l.Text, "ctxtest: init has begun") {
+		if strings.Contains(l.Text, initWord) {
 			noWord.Stop()
 		}
 		for _, f := range follow {
@@ -153,11 +163,12 @@ func killAfter(t *testing.T, c Config, after time.Duration, follow ...func(Line)
 	if !errors.Is(err, errPowerCut) {
 		if emulatorStoodStill(r, err) {
 			t.Logf("the emulator stood still: %v", err)
-			return nil
+			_, begun = r.Find(initWord)
+			return nil, begun
 		}
 		t.Fatalf("Boot() = %v; want it killed while it applies", err)
 	}
-	said := map[string]string{}
+	said = map[string]string{}
 	for _, l := range r.Lines {
 		text := strings.TrimSpace(l.Text)
 		if rest, ok := strings.CutPrefix(text, "recovered: "); ok {
@@ -174,5 +185,5 @@ func killAfter(t *testing.T, c Config, after time.Duration, follow ...func(Line)
 		t.Fatalf("a stage failed in the guest with %s:\n%s", f, r.Console())
 	}
 	fmt.Fprintf(os.Stderr, "%s: killed %v after the end of a script\n", t.Name(), after.Round(time.Millisecond))
-	return said
+	return said, true
 }
