@@ -236,7 +236,7 @@ func (c *cgroup) remove() {
 		return
 	}
 	for _, dir := range c.dirs {
-		for range 50 {
+		for range 1000 {
 			if err := os.Remove(dir); !errors.Is(err, unix.EBUSY) {
 				break
 			}

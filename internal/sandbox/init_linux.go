@@ -109,6 +109,7 @@ func (in *inside) run() error {
 		{"wait for the cgroup", in.awaitCgroup}, // it was made meanwhile
 		{"limit resources", in.limitResources},
 		{"hide from ptrace", notDumpable},
+		{"stock threads", stockThreads},    // before what has to hold for each of them
 		{"keep to one thread", keepThread}, // the bounding set and Landlock hold for a thread alone
 		{"drop capabilities", dropCapabilities},
 		{"set no_new_privs", noNewPrivs}, // Landlock and seccomp(2) ask for it without CAP_SYS_ADMIN

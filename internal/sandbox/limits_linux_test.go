@@ -17,15 +17,44 @@ import (
 func TestForkBomb(t *testing.T) {
 	res := run(t, newRoot(t), `
 		bomb() { bomb | bomb & }
-		bomb 2>/dev/null
-		sleep 1
-		exit 0
+		sleep 1 & end=$!
+		bomb 2>/dev/null &
+		wait $end
 	`, func(s *Spec) { s.Processes = 40 })
 	if res.Unbounded != "" {
 		t.Fatalf("no cgroup here: %s", res.Unbounded)
 	}
 	if res.NoProcess == 0 {
 		t.Errorf("no process was refused: %+v", res)
+	}
+	noCgroupIsLeft(t)
+}
+
+// TestEveryTaskIsTaken: the limit leaves the runtime of sandbox-init no thread
+// either, and it still reaps, asks the script to end, and tells how it ended.
+func TestEveryTaskIsTaken(t *testing.T) {
+	const fill = "( while :; do sleep 60 & done ) 2>/dev/null\n"
+	threads := run(t, newRoot(t), "sed -n 's/^Threads:[[:space:]]*//p' /proc/1/status").Output
+	const least = spareThreads + 4 // the command's own, the runtime's monitor, the one that makes threads, and what was needed before
+	if n, err := strconv.Atoi(strings.TrimSpace(threads)); err != nil || n < least || n > ownTasks {
+		t.Errorf("sandbox-init has %q threads when the script starts; want %d to %d", threads, least, ownTasks)
+	}
+	res := run(t, newRoot(t), fill+"exit 7", func(s *Spec) { s.Processes = 40 })
+	if res.ExitStatus != 7 || res.NoProcess == 0 || len(res.LeftOver) < 40 {
+		t.Errorf("exit status %d, %d refused, left over %d; want 7, some, all", res.ExitStatus, res.NoProcess, len(res.LeftOver))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	asked, err := Run(ctx, Spec{
+		Root: newRoot(t), Work: t.TempDir(), Context: t.TempDir(), Bytes: 1 << 20, Inodes: 100, Processes: 40, Memory: 64 << 20,
+		Env: []string{"PATH=/bin"}, Command: []string{"/bin/sh", "-c", "trap 'echo asked; exit 0' TERM\n" + fill + "while :; do wait; done"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asked.Close()
+	if !asked.TimedOut || !strings.Contains(asked.Output, "asked") || asked.NoProcess == 0 {
+		t.Errorf("timed out %v, output %q, %d refused; want true, the trap's, some", asked.TimedOut, asked.Output, asked.NoProcess)
 	}
 	noCgroupIsLeft(t)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -28,6 +29,33 @@ func allThreads(name string, trap, a1, a2, a3 uintptr) error {
 	if errno != 0 {
 		return os.NewSyscallError(name, errno)
 	}
+	return nil
+}
+
+// spareThreads is more than what runs beside the thread that starts the command
+// and waits for it: obey, one goroutine of the runtime's (GOMAXPROCS is 1), and
+// for a moment a thread that hands over to another.
+const spareThreads = 4
+
+// stockThreads makes the threads that the runtime will need. It keeps idle ones
+// for good and makes a new one only when there is none: a script that took every
+// task of the cgroup cannot have it fail at that, which would be the end of
+// sandbox-init ("failed to create new OS thread").
+func stockThreads() error {
+	var there, gone sync.WaitGroup
+	there.Add(spareThreads)
+	enough := make(chan struct{})
+	for range spareThreads {
+		gone.Go(func() {
+			runtime.LockOSThread() // a goroutine that keeps its thread while it waits
+			defer runtime.UnlockOSThread()
+			there.Done()
+			<-enough
+		})
+	}
+	there.Wait()
+	close(enough)
+	gone.Wait()
 	return nil
 }
 
