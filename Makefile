@@ -39,11 +39,11 @@ setup:
 ALONE := ./cmd/ctxagent ./internal/sandbox/attacks
 unit:
 	CTXAGENT_DAEMONS=$$(test/daemons.sh 12) CTXAGENT_DAEMONS_13=$$(test/daemons.sh 13) \
-		go test -p 2 -count=1 $$(go list ./... | grep -v -e /cmd/ctxagent -e /test/guest -e /sandbox/attacks)
-	go test -p 1 -count=1 $(ALONE)
+		test/recap.sh go test -p 2 -count=1 $$(go list ./... | grep -v -e /cmd/ctxagent -e /test/guest -e /sandbox/attacks)
+	test/recap.sh go test -p 1 -count=1 $(ALONE)
 
 guest:
-	go test -count=1 -v -timeout 60m ./test/guest
+	test/recap.sh go test -count=1 -v -timeout 60m ./test/guest
 
 lint:
 	@test -z "$$(gofmt -l cmd dist internal test)" || { gofmt -l cmd dist internal test; echo "gofmt: run gofmt -w on these"; exit 1; }
