@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -143,6 +144,17 @@ func entries(t *testing.T, r *Relay, n int) []Connection {
 	return nil
 }
 
+// to is the entry of a target. They stand as they ended, and a connection that is
+// over for the client may end behind its next one.
+func to(t *testing.T, target string, list []Connection) Connection {
+	t.Helper()
+	i := slices.IndexFunc(list, func(c Connection) bool { return c.Target == target })
+	if i < 0 {
+		t.Fatalf("recorded %+v; want %s among them", list, target)
+	}
+	return list[i]
+}
+
 func TestCONNECT(t *testing.T) {
 	s := &site{names: map[string][]string{"echo.example.org": {"192.0.2.1"}}, hosts: map[string]string{"192.0.2.1:7": listen(t, echo)}}
 	r, proxy := s.start(t)
@@ -152,9 +164,8 @@ func TestCONNECT(t *testing.T) {
 			t.Errorf("CONNECT %s: %q", host, got)
 		}
 	}
-	list := entries(t, r, 3)
-	byName := list[1]
-	if byName.Target != "echo.example.org:7" || byName.Address != "192.0.2.1" || byName.Result != "connected" || byName.Rule != "the test's" ||
+	byName := to(t, "echo.example.org:7", entries(t, r, 3))
+	if byName.Address != "192.0.2.1" || byName.Result != "connected" || byName.Rule != "the test's" ||
 		byName.Protocol != "connect" || byName.Count != 2 || byName.Sent != 20 || byName.Received != 20 {
 		t.Errorf("recorded %+v; want two connections of 10 bytes each way", byName)
 	}
@@ -412,8 +423,7 @@ func TestSOCKS5(t *testing.T) {
 			t.Errorf("%s: answer %q; want %q", tt.what, got, tt.want)
 		}
 	}
-	list := entries(t, r, 12)
-	if e := list[0]; e.Target != "192.0.2.1:7" || e.Protocol != "socks5" || e.Count != 2 || e.Sent != 6 {
+	if e := to(t, "192.0.2.1:7", entries(t, r, 12)); e.Protocol != "socks5" || e.Count != 2 || e.Sent != 6 {
 		t.Errorf("recorded %+v; want both connections to the address", e)
 	}
 }
