@@ -20,6 +20,7 @@ status=${PIPESTATUS[0]}
 		if ($2 == "FAIL:" && !(test in failed)) { failed[test]; order[++n] = test }
 		next
 	}
+	/^FAIL[ \t]/ { packages = packages $0 "\n" } # with a reason, if it did not build
 	/^(ok|FAIL|\?|PASS|=== PAUSE|make)/ { more = 0; next }
 	/^panic: / { panics = panics $0 "\n" }
 	# An error and the first lines of what it quotes.
@@ -28,6 +29,6 @@ status=${PIPESTATUS[0]}
 	END {
 		print "\nWhat failed, in short:"
 		for (i = 1; i <= n; i++) print "--- " order[i] "\n" said[order[i]]
-		printf "%s", panics
+		printf "%s", panics packages
 	}' "$log"
 exit "$status"
